@@ -1,0 +1,251 @@
+//! The contract between the engine and its connectors.
+
+use crate::{ChangeBatch, Env, Options, Progress, RawChunk, TableSpec};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connector refused a table. Lower case, says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConnectorError {
+    /// The option at fault, for the diagnostic's place.
+    pub option: Option<String>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl ConnectorError {
+    /// An error about no option in particular.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { option: None, message: message.into() }
+    }
+
+    /// An error about the value of one option.
+    pub fn option(option: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { option: Some(option.into()), message: message.into() }
+    }
+}
+
+impl From<crate::OptionError> for ConnectorError {
+    fn from(error: crate::OptionError) -> Self {
+        Self { message: error.to_string(), option: Some(error.option) }
+    }
+}
+
+/// What a source is opened with.
+#[derive(Clone)]
+pub struct SourceRequest {
+    /// The table.
+    pub table: TableSpec,
+    /// Where to begin: by partition, the next offset to read. A partition that is absent begins
+    /// where the table's options say.
+    pub start: BTreeMap<u32, u64>,
+    /// Which metadata the table's columns need: `timestamp`, `key`, `headers`.
+    pub metadata: Vec<String>,
+    /// Time, randomness and the other connectors.
+    pub env: Arc<dyn Env>,
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// Records of one partition.
+    Records(RawChunk),
+    /// The partition is read to its present end, as the store or broker itself answered.
+    /// Sent again at the latest each second while that stays so.
+    AtEnd {
+        /// The partition.
+        partition: u32,
+    },
+    /// The bounded partition is read to its last record; nothing more comes of it.
+    Finished {
+        /// The partition.
+        partition: u32,
+    },
+    /// A partition that was not there before.
+    Added {
+        /// The partition.
+        partition: u32,
+    },
+    /// The store or broker cannot be reached; the source goes on trying.
+    Away {
+        /// Why, for the health page.
+        reason: String,
+    },
+    /// Nothing within the time that was given.
+    Nothing,
+}
+
+/// A source cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(pub String);
+
+/// Reads a table's partitions.
+///
+/// # Contract
+/// - Records of one partition come in the order of their offsets, each once.
+/// - An outage is [`SourceEvent::Away`], never an error; an error ends the table's queries.
+pub trait Source: Send {
+    /// The partitions that are there now.
+    fn partitions(&self) -> Vec<u32>;
+    /// Waits up to `timeout` for something to say. A chunk holds about `max_bytes` at most (one
+    /// record may be larger).
+    ///
+    /// # Errors
+    /// The source cannot go on: the topic is gone, an offset is out of range.
+    fn poll(&mut self, max_bytes: usize, timeout: Duration) -> Result<SourceEvent, SourceError>;
+    /// Stops or resumes the reading of one partition (alignment while replaying). What was read
+    /// before may still come.
+    fn pause(&mut self, partition: u32, paused: bool);
+    /// Total bytes and bytes read so far of a bounded source, where known, for a progress bar.
+    fn size(&self) -> Option<(u64, u64)> {
+        None
+    }
+    /// True when every partition ends.
+    fn is_bounded(&self) -> bool;
+}
+
+/// What a sink is opened with.
+#[derive(Clone)]
+pub struct SinkRequest {
+    /// The table.
+    pub table: TableSpec,
+    /// Time, randomness and the other connectors.
+    pub env: Arc<dyn Env>,
+}
+
+/// A write did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// The store is away, slow, read-only or out of memory: the same batch is to be written
+    /// again later.
+    #[error("{0}")]
+    Retry(String),
+    /// The store came back without what was written before: everything is to be written again.
+    #[error("{0}")]
+    Rewrite(String),
+    /// No retry will help.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Writes a table.
+///
+/// # Contract
+/// - When `write` returns `Ok`, the store has acknowledged every row of the batch.
+/// - Writing a batch again, whole or in part, changes nothing.
+pub trait Sink: Send {
+    /// Writes the changes, in order, and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// See [`SinkError`]; part of the batch may have been written.
+    fn write(&mut self, batch: &ChangeBatch, progress: &Progress) -> Result<(), SinkError>;
+    /// Called at the end of a bounded run and before a stop: makes everything durable.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn close(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// How many single writes (keys, fields, lines) were acknowledged so far.
+    fn writes(&self) -> u64;
+}
+
+/// A kind of table, by the option `connector`.
+pub trait Connector: Send + Sync {
+    /// The value of the option `connector` that selects it.
+    fn name(&self) -> &'static str;
+    /// The options it knows as a source; names that end with `.` are prefixes.
+    fn source_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// The options it knows as a sink; names that end with `.` are prefixes.
+    fn sink_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Checks a table without touching the network or a file: option names, values, key.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    fn check(&self, table: &TableSpec, as_sink: bool) -> Result<(), ConnectorError>;
+    /// True when tables of this connector are read through a format.
+    fn needs_format(&self) -> bool {
+        true
+    }
+    /// Opens the table for reading.
+    ///
+    /// # Errors
+    /// The table cannot be read, or this connector is no source.
+    fn source(&self, request: &SourceRequest) -> Result<Box<dyn Source>, ConnectorError>;
+    /// Opens the table for writing.
+    ///
+    /// # Errors
+    /// The table cannot be written, or this connector is no sink.
+    fn sink(&self, request: &SinkRequest) -> Result<Box<dyn Sink>, ConnectorError>;
+    /// Options of the table's WITH clause that hold secrets and are never shown.
+    fn secret_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// The connectors and formats that this program has.
+#[derive(Clone, Default)]
+pub struct Registry {
+    connectors: BTreeMap<&'static str, Arc<dyn Connector>>,
+    formats: BTreeMap<&'static str, Arc<dyn crate::Format>>,
+}
+
+impl Registry {
+    /// Adds a connector; one of the same name is replaced.
+    pub fn add_connector(&mut self, connector: Arc<dyn Connector>) {
+        self.connectors.insert(connector.name(), connector);
+    }
+
+    /// Adds a format; one of the same name is replaced.
+    pub fn add_format(&mut self, format: Arc<dyn crate::Format>) {
+        self.formats.insert(format.name(), format);
+    }
+
+    /// The connector of that name.
+    #[must_use]
+    pub fn connector(&self, name: &str) -> Option<&Arc<dyn Connector>> {
+        self.connectors.get(name)
+    }
+
+    /// The format of that name.
+    #[must_use]
+    pub fn format(&self, name: &str) -> Option<&Arc<dyn crate::Format>> {
+        self.formats.get(name)
+    }
+
+    /// All connectors' names, sorted.
+    #[must_use]
+    pub fn connector_names(&self) -> Vec<&'static str> {
+        self.connectors.keys().copied().collect()
+    }
+
+    /// All formats' names, sorted.
+    #[must_use]
+    pub fn format_names(&self) -> Vec<&'static str> {
+        self.formats.keys().copied().collect()
+    }
+
+    /// The connector that the options of a table name.
+    ///
+    /// # Errors
+    /// `connector` is missing or unknown.
+    pub fn for_table(&self, options: &Options) -> Result<&Arc<dyn Connector>, ConnectorError> {
+        let known = self.connector_names().join(", ");
+        let name = options.get("connector").ok_or_else(|| {
+            ConnectorError::new(format!("the option 'connector' is missing; known are {known}"))
+        })?;
+        self.connector(name).ok_or_else(|| {
+            ConnectorError::option(
+                "connector",
+                format!("there is no connector '{name}'; known are {known}"),
+            )
+        })
+    }
+}

@@ -1,0 +1,2 @@
+//! The tidewheel binary.
+fn main() {}
