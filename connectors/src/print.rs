@@ -1,0 +1,6 @@
+//! The connector `print`.
+
+use tidewheel_core::Registry;
+
+/// Adds the connector to a registry.
+pub fn register(_registry: &mut Registry) {}
