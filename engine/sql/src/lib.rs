@@ -1,1 +1,3 @@
-//! Placeholder.
+//! From SQL text to a streaming plan.
+
+pub mod plan;

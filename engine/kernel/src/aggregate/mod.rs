@@ -1,0 +1,71 @@
+//! Partial aggregates, in typed columns of cells.
+//!
+//! A cell is one partial aggregate: of a slice, a session, a group, or scratch space for a merge.
+//! All aggregates of a set number their cells alike, so that a slice is one number, and a batch
+//! of rows is applied to one aggregate at a time in a tight loop over typed columns.
+
+use arrow::array::ArrayRef;
+use std::fmt;
+
+/// The number of a cell within its store.
+pub type Cell = u32;
+
+/// The columns that an aggregate reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Args<'a> {
+    /// One array for each argument, all of the batch's length.
+    pub columns: &'a [ArrayRef],
+    /// Event time of each row of the batch.
+    pub time: &'a [i64],
+    /// Second part of each row's order.
+    pub seq: &'a [u64],
+}
+
+/// The partial aggregates of one aggregate call.
+///
+/// # Contract
+/// - `read` after any sequence of updates, merges and retractions depends only on the set of rows
+///   that a cell stands for, never on their order. (Sketches and accumulators of others say in
+///   their docs where they are only approximately so.)
+/// - A new and a cleared cell stand for no rows, and hold no memory of their own.
+pub trait CellStore: Send {
+    /// Makes cells `0..count` exist; new ones stand for no rows.
+    fn grow(&mut self, count: usize);
+    /// Makes a cell stand for no rows.
+    fn clear(&mut self, cell: Cell);
+    /// Adds row `rows[i]` of the batch to cell `cells[i]`, for each `i`.
+    fn update(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>);
+    /// Takes row `rows[i]` of the batch out of cell `cells[i]`. Only called on stores that were
+    /// made for retracting input.
+    fn retract(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>);
+    /// Adds the rows of `from` to `into`; `from` stays as it is.
+    fn merge(&mut self, into: Cell, from: Cell);
+    /// The values of cells, in the order given.
+    fn read(&mut self, cells: &[Cell]) -> ArrayRef;
+    /// Appends a cell's state to `out`, for checkpoints.
+    fn save(&mut self, cell: Cell, out: &mut Vec<u8>);
+    /// Sets a cell's state from what `save` wrote, and says how many bytes that was.
+    ///
+    /// # Errors
+    /// The bytes are not of this aggregate.
+    fn load(&mut self, cell: Cell, bytes: &[u8]) -> Result<usize, StateError>;
+    /// Allocated bytes, estimated.
+    fn state_bytes(&self) -> usize;
+    /// Values left out so far because a bound (a list's cap, a set's) was reached.
+    fn bound_reached(&self) -> u64 {
+        0
+    }
+}
+
+/// Saved state cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("saved state cannot be read: {0}")]
+pub struct StateError(pub String);
+
+/// A factory of stores for an aggregate that the kernel does not know.
+pub trait CustomAggregate: Send + Sync + fmt::Debug {
+    /// The function's name.
+    fn name(&self) -> &str;
+    /// A new store without cells. With `retracting`, one that can take rows back.
+    fn store(&self, retracting: bool) -> Box<dyn CellStore>;
+}

@@ -1,0 +1,1 @@
+//! Grouping keys as bytes.
