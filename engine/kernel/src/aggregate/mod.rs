@@ -4,6 +4,19 @@
 //! All aggregates of a set number their cells alike, so that a slice is one number, and a batch
 //! of rows is applied to one aggregate at a time in a tight loop over typed columns.
 
+mod codec;
+mod count;
+mod exact;
+mod extreme;
+mod factory;
+mod first_last;
+mod sum;
+mod total;
+mod value;
+mod words;
+
+pub use factory::{StoreGroup, check, new_store, new_stores};
+
 use arrow::array::ArrayRef;
 use std::fmt;
 
@@ -38,10 +51,37 @@ pub trait CellStore: Send {
     /// Takes row `rows[i]` of the batch out of cell `cells[i]`. Only called on stores that were
     /// made for retracting input.
     fn retract(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>);
-    /// Adds the rows of `from` to `into`; `from` stays as it is.
+    /// Adds the rows of `from` to `into`, another cell; `from` stays as it is.
     fn merge(&mut self, into: Cell, from: Cell);
-    /// The values of cells, in the order given.
+    /// Like [`CellStore::merge`], for a cell that is made to be read. The caller promises that no
+    /// row of `from` lies, by event time, between two rows of any other cell that `into` is made
+    /// of (slices side by side), and that `into` gets nothing but further calls of this method,
+    /// reads and `clear`. Stores of long lists then keep less.
+    fn merge_span(&mut self, into: Cell, from: Cell) {
+        self.merge(into, from);
+    }
+    /// Whether [`CellStore::subtract`] may be called: the store can keep running values.
+    fn subtractable(&self) -> bool {
+        false
+    }
+    /// Takes the rows of `from` out of `into`, which holds them, where by event time they are
+    /// earlier than all other rows of `into` (a slice that expires). Only called where
+    /// [`CellStore::subtractable`] is true.
+    fn subtract(&mut self, into: Cell, from: Cell) {
+        let _ = (into, from);
+        debug_assert!(false, "subtract called on a store that cannot subtract");
+    }
+    /// How many arrays [`CellStore::read_all`] gives.
+    fn outputs(&self) -> usize {
+        1
+    }
+    /// The values of cells, in the order given; of a store that serves several aggregates, those
+    /// of the first.
     fn read(&mut self, cells: &[Cell]) -> ArrayRef;
+    /// The values of cells, one array for each aggregate that the store serves.
+    fn read_all(&mut self, cells: &[Cell]) -> Vec<ArrayRef> {
+        vec![self.read(cells)]
+    }
     /// Appends a cell's state to `out`, for checkpoints.
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>);
     /// Sets a cell's state from what `save` wrote, and says how many bytes that was.

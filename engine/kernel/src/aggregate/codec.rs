@@ -1,0 +1,124 @@
+//! Reading and writing the saved state of cells.
+//!
+//! The layout has no version of its own (the checkpoint has): little-endian numbers, and lengths
+//! before lists. Reading checks every length against the bytes that are there, so that torn or
+//! foreign bytes give an error, never a panic and never an allocation larger than the input.
+
+use super::StateError;
+use tidewheel_core::time::Order;
+
+/// A cursor over saved bytes.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn used(&self) -> usize {
+        self.at
+    }
+
+    /// The next `count` bytes.
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], StateError> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let Some(end) = end else {
+            let have = self.bytes.len() - self.at;
+            return Err(StateError(format!("{count} bytes wanted, {have} left")));
+        };
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, StateError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool, StateError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(StateError(format!("{other} is neither true nor false"))),
+        }
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, StateError> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, StateError> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, StateError> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn i128(&mut self) -> Result<i128, StateError> {
+        Ok(i128::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64, StateError> {
+        Ok(f64::from_bits(self.u64()?))
+    }
+
+    pub(crate) fn order(&mut self) -> Result<Order, StateError> {
+        Ok(Order { time: self.i64()?, seq: self.u64()? })
+    }
+
+    /// A number of things that take at least `least` bytes each.
+    pub(crate) fn count(&mut self, least: usize) -> Result<usize, StateError> {
+        let count = self.u32()? as usize;
+        let have = (self.bytes.len() - self.at) / least.max(1);
+        if count > have {
+            return Err(StateError(format!("a list of {count} where at most {have} fit")));
+        }
+        Ok(count)
+    }
+
+    /// Bytes behind their length.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], StateError> {
+        let count = self.count(1)?;
+        self.take(count)
+    }
+}
+
+pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn put_i64(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn put_order(out: &mut Vec<u8>, order: Order) {
+    put_i64(out, order.time);
+    put_u64(out, order.seq);
+}
+
+/// Writes how many things follow. Lists beyond 4 billion entries do not occur: cells are bounded.
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
+    put_u32(out, u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
