@@ -8,10 +8,12 @@
 
 pub mod blackhole;
 pub mod file;
+mod json_row;
 pub mod kafka;
 pub mod log;
 pub mod print;
 pub mod redis;
+mod scan_options;
 pub mod store;
 
 use tidewheel_core::Registry;

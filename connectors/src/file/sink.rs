@@ -1,0 +1,84 @@
+//! Writes a table's rows or changes as JSON lines.
+
+use super::output::{Output, Outputs};
+use super::rows::RowWriter;
+use super::{compression_option, path_option};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tidewheel_core::{
+    ChangeBatch, ConnectorError, Progress, Sink, SinkError, SinkRequest, TableSpec,
+};
+
+struct FileSink {
+    rows: RowWriter,
+    output: Arc<Mutex<Output>>,
+    text: String,
+    writes: u64,
+}
+
+/// Checks the options of a file that is written.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(super) fn check(table: &TableSpec) -> Result<(), ConnectorError> {
+    path_option(table)?;
+    compression_option(table)?;
+    is_append(table)?;
+    RowWriter::check(table)
+}
+
+fn is_append(table: &TableSpec) -> Result<bool, ConnectorError> {
+    Ok(table
+        .options
+        .word("mode", &["overwrite", "append"], "overwrite")?
+        == "append")
+}
+
+/// Opens the file of a table.
+///
+/// # Errors
+/// An option is wrong, or the file cannot be made.
+pub(super) fn open(
+    outputs: &Outputs,
+    request: &SinkRequest,
+) -> Result<Box<dyn Sink>, ConnectorError> {
+    let table = &request.table;
+    check(table)?;
+    let output = outputs
+        .open(
+            path_option(table)?,
+            compression_option(table)?,
+            is_append(table)?,
+        )
+        .map_err(|message| ConnectorError::option("path", message))?;
+    let rows = RowWriter::new(table);
+    Ok(Box::new(FileSink {
+        rows,
+        output,
+        text: String::new(),
+        writes: 0,
+    }))
+}
+
+impl Sink for FileSink {
+    fn write(&mut self, batch: &ChangeBatch, _progress: &Progress) -> Result<(), SinkError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.text.clear();
+        for row in 0..batch.len() {
+            self.rows.append(&mut self.text, batch, row);
+        }
+        self.output.lock().write(self.text.as_bytes())?;
+        self.writes += batch.len() as u64;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.output.lock().sync()
+    }
+
+    fn writes(&self) -> u64 {
+        self.writes
+    }
+}

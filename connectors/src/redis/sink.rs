@@ -1,0 +1,218 @@
+//! The sink: progress first, then values, in pipelines of a bounded size.
+
+use super::PROGRESS_KEY_PREFIX;
+use super::config::{Config, Layout};
+use super::failure::{Failure, Failures};
+use super::layout::{RowPlan, Scratch};
+use super::link::{Found, Link};
+use super::resp::Commands;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewheel_core::{
+    ChangeBatch, ConnectorError, Env, Progress, Sink, SinkError, SinkRequest, TableSpec,
+};
+
+/// Shortest time between two attempts to connect.
+const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// Longest time between two attempts to connect; it doubles up to here.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Writes a table to Redis.
+pub(super) struct RedisSink {
+    table: TableSpec,
+    config: Config,
+    env: Arc<dyn Env>,
+    link: Link,
+    commands: Commands,
+    scratch: Scratch,
+    progress_key: String,
+    /// The progress that the server acknowledged last.
+    progress: Option<Progress>,
+    /// Monotonic time before which no new attempt to connect is made.
+    connect_after: Duration,
+    pause: Duration,
+    writes: u64,
+}
+
+impl RedisSink {
+    /// Opens the sink; it connects when it first writes.
+    ///
+    /// # Errors
+    /// An option is wrong, or the file of certificates cannot be read.
+    pub(super) fn open(request: &SinkRequest) -> Result<Self, ConnectorError> {
+        let config = Config::parse(&request.table)?;
+        let shared = matches!(config.layout, Layout::Hash | Layout::SortedSet { .. });
+        let needs_script = shared && config.ttl_ms.is_some();
+        Ok(Self {
+            link: Link::new(&config, &request.table.name, needs_script)?,
+            progress_key: format!("{PROGRESS_KEY_PREFIX}{}", request.table.name),
+            table: request.table.clone(),
+            config,
+            env: Arc::clone(&request.env),
+            commands: Commands::default(),
+            scratch: Scratch::default(),
+            progress: None,
+            connect_after: Duration::ZERO,
+            pause: Duration::ZERO,
+            writes: 0,
+        })
+    }
+
+    /// Connects where there is no connection, with a pause that grows while it fails.
+    fn connect(&mut self) -> Result<(), SinkError> {
+        if self.link.is_connected() {
+            return Ok(());
+        }
+        let wait = self.connect_after.saturating_sub(self.env.monotonic());
+        if !wait.is_zero() {
+            self.env.sleep(wait);
+        }
+        let marker = self
+            .progress
+            .is_some()
+            .then_some(self.progress_key.as_str());
+        match self.link.connect(&self.config, marker) {
+            Ok(found) => {
+                self.pause = Duration::ZERO;
+                self.connect_after = Duration::ZERO;
+                if found == Found::Lost {
+                    return Err(self.lost("the Redis server was restarted or replaced"));
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                self.pause = (self.pause * 2).clamp(RECONNECT_PAUSE_MIN, RECONNECT_PAUSE_MAX);
+                self.connect_after = self.env.monotonic() + self.pause;
+                Err(failure.into_sink_error())
+            }
+        }
+    }
+
+    fn lost(&mut self, reason: &str) -> SinkError {
+        self.progress = None;
+        SinkError::Rewrite(format!(
+            "{reason}; all values of the table '{}' are written again",
+            self.table.name
+        ))
+    }
+
+    /// Writes how far the input was read, where that moved, and waits for the acknowledgement.
+    fn write_progress(&mut self, progress: &Progress) -> Result<(), SinkError> {
+        let fields = progress.offsets.len() + usize::from(progress.frontier.is_some());
+        if fields == 0 || self.progress.as_ref() == Some(progress) {
+            return Ok(());
+        }
+        self.commands.clear();
+        self.commands.begin(2 + 2 * fields, 0);
+        self.commands.arg(b"HSET");
+        self.commands.arg(self.progress_key.as_bytes());
+        for (source, partition, offset) in &progress.offsets {
+            self.commands
+                .arg(format!("offset:{source}:{partition}").as_bytes());
+            self.commands.arg(offset.to_string().as_bytes());
+        }
+        if let Some(frontier) = progress.frontier {
+            self.commands.arg(b"frontier");
+            self.commands.arg(frontier.to_string().as_bytes());
+        }
+        let mut failures = Failures::default();
+        let mut added = 0;
+        self.link
+            .run(&self.commands, &mut failures, |_, number| added = number)
+            .map_err(|broken| broken.into_sink_error())?;
+        self.finish(failures)?;
+        // The reply says how many fields were new. More than this sink adds: the key was gone,
+        // and the values with it (FLUSHALL, or an eviction).
+        let expected = self
+            .progress
+            .as_ref()
+            .map(|before| new_fields(before, progress));
+        if expected.is_some_and(|expected| usize::try_from(added).unwrap_or(0) > expected) {
+            return Err(self.lost("the Redis server has lost the table's progress key"));
+        }
+        self.progress = Some(progress.clone());
+        Ok(())
+    }
+
+    /// The outcome of a flush; gives the connection up where a failure asks for that.
+    fn finish(&mut self, failures: Failures) -> Result<(), SinkError> {
+        if failures.reconnect {
+            self.link.drop_connection();
+        }
+        failures.into_result()
+    }
+
+    fn write_rows(&mut self, batch: &ChangeBatch) -> Result<(), SinkError> {
+        let script = self.link.script.clone();
+        let plan =
+            RowPlan::new(&self.config, &self.table, &script, batch).map_err(SinkError::Fatal)?;
+        let mut failures = Failures::default();
+        self.commands.clear();
+        for row in 0..batch.len() {
+            plan.append(row, &mut self.scratch, &mut self.commands);
+            let full = self.commands.bytes().len() >= self.config.batch_bytes;
+            if !full && row + 1 < batch.len() || self.commands.len() == 0 {
+                continue;
+            }
+            let written = self.link.run(&self.commands, &mut failures, |_, _| {});
+            self.commands.clear();
+            match written {
+                Ok(count) => self.writes += count,
+                Err(broken) => {
+                    // The answer of a server that is gone tells more than its last errors.
+                    return Err(broken.into_sink_error());
+                }
+            }
+        }
+        self.finish(failures)
+    }
+}
+
+impl Sink for RedisSink {
+    fn write(&mut self, batch: &ChangeBatch, progress: &Progress) -> Result<(), SinkError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        check_shape(batch).map_err(Failure::into_sink_error)?;
+        self.connect()?;
+        self.write_progress(progress)?;
+        self.write_rows(batch)
+    }
+
+    fn writes(&self) -> u64 {
+        self.writes
+    }
+}
+
+/// How many fields of `now` were not there before.
+fn new_fields(before: &Progress, now: &Progress) -> usize {
+    let known = |at: usize, source: &str, partition: u32| {
+        // The order rarely changes, so the same place is looked at first.
+        let is_it = |known: &(String, u32, u64)| known.0 == source && known.1 == partition;
+        before.offsets.get(at).is_some_and(is_it) || before.offsets.iter().any(is_it)
+    };
+    let offsets = now
+        .offsets
+        .iter()
+        .enumerate()
+        .filter(|(at, (source, partition, _))| !known(*at, source, *partition))
+        .count();
+    offsets + usize::from(now.frontier.is_some() && before.frontier.is_none())
+}
+
+/// A batch whose parts do not fit one another is an error of the engine's, not a panic.
+fn check_shape(batch: &ChangeBatch) -> Result<(), Failure> {
+    let rows = batch.len();
+    let fits = batch.rows.num_rows() == rows
+        && batch.rows.num_columns() == batch.columns.len()
+        && batch.live_ms.len() == rows
+        && batch.changed.len() == rows;
+    if fits {
+        return Ok(());
+    }
+    Err(Failure {
+        message: "internal error: the parts of a batch of changes differ in length".to_owned(),
+        fatal: true,
+        reconnect: false,
+    })
+}
