@@ -27,7 +27,10 @@ impl<'a> Reader<'a> {
 
     /// The next `count` bytes.
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], StateError> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|end| *end <= self.bytes.len());
         let Some(end) = end else {
             let have = self.bytes.len() - self.at;
             return Err(StateError(format!("{count} bytes wanted, {have} left")));
@@ -76,7 +79,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn order(&mut self) -> Result<Order, StateError> {
-        Ok(Order { time: self.i64()?, seq: self.u64()? })
+        Ok(Order {
+            time: self.i64()?,
+            seq: self.u64()?,
+        })
     }
 
     /// A number of things that take at least `least` bytes each.
@@ -84,7 +90,9 @@ impl<'a> Reader<'a> {
         let count = self.u32()? as usize;
         let have = (self.bytes.len() - self.at) / least.max(1);
         if count > have {
-            return Err(StateError(format!("a list of {count} where at most {have} fit")));
+            return Err(StateError(format!(
+                "a list of {count} where at most {have} fit"
+            )));
         }
         Ok(count)
     }

@@ -17,13 +17,21 @@ pub(crate) struct CountStore {
 
 impl CountStore {
     pub(crate) fn new(result: DataType) -> Self {
-        Self { counts: Vec::new(), result }
+        Self {
+            counts: Vec::new(),
+            result,
+        }
     }
 
     fn apply(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>, by: i64) {
-        let nulls = args.columns.first().and_then(|column| column.logical_nulls());
+        let nulls = args
+            .columns
+            .first()
+            .and_then(|column| column.logical_nulls());
         match nulls.filter(|nulls| nulls.null_count() > 0) {
-            None => cells.iter().for_each(|&cell| self.counts[cell as usize] += by),
+            None => cells
+                .iter()
+                .for_each(|&cell| self.counts[cell as usize] += by),
             Some(nulls) => {
                 for (&cell, &row) in cells.iter().zip(rows) {
                     self.counts[cell as usize] += by * i64::from(nulls.is_valid(row as usize));

@@ -114,13 +114,29 @@ impl Exact {
             // Turns -0.0 into 0.0: the sign of a zero would depend on the order.
             return self.hi + 0.0;
         }
-        let Some(wide) = wides.get(*self) else { return f64::NAN };
+        let Some(wide) = wides.get(*self) else {
+            return f64::NAN;
+        };
         let value = wide.value();
         if let Some(narrow) = wide.narrow() {
             self.clear(wides);
             *self = narrow;
         }
         value
+    }
+
+    /// The sum, rounded, and what that leaves, rounded: exact where it fits two words.
+    pub(crate) fn words(&mut self, wides: &mut Wides) -> (f64, f64) {
+        let value = self.value(wides);
+        match wides.get(*self) {
+            None => (value, if self.hi.is_nan() { 0.0 } else { self.lo }),
+            Some(_) if !value.is_finite() => (value, 0.0),
+            Some(wide) => {
+                let mut rest = wide.clone();
+                rest.add(value, -1);
+                (value, rest.finite())
+            }
+        }
     }
 
     /// Makes it the sum of no values.
@@ -199,7 +215,10 @@ impl Wides {
                 (self.slots.len() - 1) as u64
             }
         };
-        Exact { hi: f64::NAN, lo: f64::from_bits(slot) }
+        Exact {
+            hi: f64::NAN,
+            lo: f64::from_bits(slot),
+        }
     }
 
     fn drop_slot(&mut self, slot: u64) {
@@ -216,7 +235,12 @@ impl Wides {
 
 impl Wide {
     fn zero() -> Self {
-        Self { limbs: [0; LIMBS], infinite: 0, minus_infinite: 0, nan: 0 }
+        Self {
+            limbs: [0; LIMBS],
+            infinite: 0,
+            minus_infinite: 0,
+            nan: 0,
+        }
     }
 
     /// Adds `x` (`sign` 1), or takes it out (`sign` -1).
@@ -231,7 +255,11 @@ impl Wide {
             let bits = x.to_bits();
             let exponent = ((bits >> 52) & 0x7ff) as usize;
             let fraction = bits & ((1 << 52) - 1);
-            let mantissa = if exponent == 0 { fraction } else { fraction | (1 << 52) };
+            let mantissa = if exponent == 0 {
+                fraction
+            } else {
+                fraction | (1 << 52)
+            };
             let shift = exponent.max(1) - 1;
             let words = u128::from(mantissa) << (shift % 64);
             self.add_at(shift / 64, words, x.is_sign_negative() != (sign < 0));
@@ -247,20 +275,29 @@ impl Wide {
                 break;
             }
             let part = part.unwrap_or(0);
-            (*place, carry) =
-                if negative { place.borrowing_sub(part, carry) } else { place.carrying_add(part, carry) };
+            (*place, carry) = if negative {
+                place.borrowing_sub(part, carry)
+            } else {
+                place.carrying_add(part, carry)
+            };
         }
     }
 
     fn merge(&mut self, other: &Self, sign: i64) {
         let mut carry = false;
         for (place, part) in self.limbs.iter_mut().zip(other.limbs) {
-            (*place, carry) =
-                if sign < 0 { place.borrowing_sub(part, carry) } else { place.carrying_add(part, carry) };
+            (*place, carry) = if sign < 0 {
+                place.borrowing_sub(part, carry)
+            } else {
+                place.carrying_add(part, carry)
+            };
         }
-        self.infinite = self.infinite.wrapping_add(other.infinite.wrapping_mul(sign));
-        self.minus_infinite =
-            self.minus_infinite.wrapping_add(other.minus_infinite.wrapping_mul(sign));
+        self.infinite = self
+            .infinite
+            .wrapping_add(other.infinite.wrapping_mul(sign));
+        self.minus_infinite = self
+            .minus_infinite
+            .wrapping_add(other.minus_infinite.wrapping_mul(sign));
         self.nan = self.nan.wrapping_add(other.nan.wrapping_mul(sign));
     }
 
@@ -283,7 +320,9 @@ impl Wide {
                 (*limb, carry) = (!*limb).overflowing_add(u64::from(carry));
             }
         }
-        let Some(high) = limbs.iter().rposition(|limb| *limb != 0) else { return 0.0 };
+        let Some(high) = limbs.iter().rposition(|limb| *limb != 0) else {
+            return 0.0;
+        };
         let top = high * 64 + 63 - limbs[high].leading_zeros() as usize;
         let bit = |at: usize| (limbs[at / 64] >> (at % 64)) & 1;
         let bits = if top < 53 {
@@ -319,6 +358,9 @@ impl Wide {
         rest.add(hi, -1);
         let lo = rest.finite();
         rest.add(lo, -1);
-        rest.limbs.iter().all(|limb| *limb == 0).then_some(Exact { hi, lo })
+        rest.limbs
+            .iter()
+            .all(|limb| *limb == 0)
+            .then_some(Exact { hi, lo })
     }
 }

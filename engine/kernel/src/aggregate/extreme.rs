@@ -30,7 +30,11 @@ impl ExtremeStore {
         Self {
             tokens: Vec::new(),
             some: Vec::new(),
-            wanted: if largest { Ordering::Greater } else { Ordering::Less },
+            wanted: if largest {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            },
             table: codec.table(),
             codec,
             result: spec.result.clone(),
@@ -69,7 +73,9 @@ impl CellStore for ExtremeStore {
     }
 
     fn update(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>) {
-        let Some(column) = args.columns.first() else { return };
+        let Some(column) = args.columns.first() else {
+            return;
+        };
         let bound = self.codec.bind(column, rows);
         if let Some(words) = bound.words() {
             for (&cell, &word) in cells.iter().zip(words) {
@@ -85,7 +91,13 @@ impl CellStore for ExtremeStore {
             let Some(val) = bound.get(i) else { continue };
             let cell = cell as usize;
             let token = &mut self.tokens[cell];
-            offer(token, &mut self.some[cell], val, self.wanted, &mut self.table);
+            offer(
+                token,
+                &mut self.some[cell],
+                val,
+                self.wanted,
+                &mut self.table,
+            );
         }
     }
 
@@ -138,6 +150,8 @@ impl CellStore for ExtremeStore {
     }
 
     fn state_bytes(&self) -> usize {
-        self.tokens.capacity() * size_of::<Token>() + self.some.capacity() + self.table.state_bytes()
+        self.tokens.capacity() * size_of::<Token>()
+            + self.some.capacity()
+            + self.table.state_bytes()
     }
 }

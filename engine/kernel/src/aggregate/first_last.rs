@@ -27,7 +27,11 @@ struct Sight {
     held: Held,
 }
 
-const NOTHING: Sight = Sight { order: Order { time: 0, seq: 0 }, token: 0, held: Held::Nothing };
+const NOTHING: Sight = Sight {
+    order: Order { time: 0, seq: 0 },
+    token: 0,
+    held: Held::Nothing,
+};
 
 /// One value and its order a cell: 32 bytes, and each text once for all cells.
 #[derive(Debug)]
@@ -46,7 +50,11 @@ impl FirstLastStore {
         let codec = Codec::new(arg, Floats::Total);
         Self {
             cells: Vec::new(),
-            wanted: if last { Ordering::Greater } else { Ordering::Less },
+            wanted: if last {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            },
             ignore_nulls,
             table: codec.table(),
             codec,
@@ -56,7 +64,10 @@ impl FirstLastStore {
 }
 
 fn order_of(args: &Args<'_>, row: u32) -> Order {
-    Order { time: args.time[row as usize], seq: args.seq[row as usize] }
+    Order {
+        time: args.time[row as usize],
+        seq: args.seq[row as usize],
+    }
 }
 
 /// How a row of the same order as a held one compares with it.
@@ -84,7 +95,9 @@ impl CellStore for FirstLastStore {
     }
 
     fn update(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>) {
-        let Some(column) = args.columns.first() else { return };
+        let Some(column) = args.columns.first() else {
+            return;
+        };
         let bound = self.codec.bind(column, rows);
         for (i, (&cell, &row)) in cells.iter().zip(rows).enumerate() {
             let val = bound.get(i);
@@ -94,8 +107,9 @@ impl CellStore for FirstLastStore {
             let held = &mut self.cells[cell as usize];
             let order = order_of(args, row);
             if held.held != Held::Nothing {
-                let compared =
-                    order.cmp(&held.order).then_with(|| tie(val, held, &self.table));
+                let compared = order
+                    .cmp(&held.order)
+                    .then_with(|| tie(val, held, &self.table));
                 if compared != self.wanted {
                     continue;
                 }
@@ -105,8 +119,16 @@ impl CellStore for FirstLastStore {
             if held.held == Held::Value {
                 self.table.release(held.token);
             }
-            let kind = if token.is_some() { Held::Value } else { Held::Null };
-            *held = Sight { order, token: token.unwrap_or(0), held: kind };
+            let kind = if token.is_some() {
+                Held::Value
+            } else {
+                Held::Null
+            };
+            *held = Sight {
+                order,
+                token: token.unwrap_or(0),
+                held: kind,
+            };
         }
     }
 
@@ -122,7 +144,10 @@ impl CellStore for FirstLastStore {
         let held = &mut self.cells[into as usize];
         let val = (other.held == Held::Value).then(|| self.table.val(other.token));
         if held.held != Held::Nothing {
-            let compared = other.order.cmp(&held.order).then_with(|| tie(val, held, &self.table));
+            let compared = other
+                .order
+                .cmp(&held.order)
+                .then_with(|| tie(val, held, &self.table));
             if compared != self.wanted {
                 return;
             }
@@ -164,11 +189,19 @@ impl CellStore for FirstLastStore {
         let mut reader = Reader::new(bytes);
         self.cells[cell as usize] = match reader.u8()? {
             0 => NOTHING,
-            1 => Sight { order: reader.order()?, token: 0, held: Held::Null },
+            1 => Sight {
+                order: reader.order()?,
+                token: 0,
+                held: Held::Null,
+            },
             2 => {
                 let order = reader.order()?;
                 let val = self.codec.load(&mut reader)?;
-                Sight { order, token: self.table.hold(val), held: Held::Value }
+                Sight {
+                    order,
+                    token: self.table.hold(val),
+                    held: Held::Value,
+                }
             }
             other => return Err(StateError(format!("{other} is no kind of a held value"))),
         };

@@ -4,21 +4,33 @@
 //! All aggregates of a set number their cells alike, so that a slice is one number, and a batch
 //! of rows is applied to one aggregate at a time in a tight loop over typed columns.
 
+mod bag;
+mod boolean;
+mod changes;
 mod codec;
 mod count;
 mod exact;
 mod extreme;
+mod extreme_by;
 mod factory;
 mod first_last;
+mod multiset;
+mod sight;
 mod sum;
+mod tally;
 mod total;
 mod value;
+mod variance;
 mod words;
 
 pub use factory::{StoreGroup, check, new_store, new_stores};
 
 use arrow::array::ArrayRef;
 use std::fmt;
+
+/// The most rows or values that one cell keeps, where its aggregate has to keep them at all.
+/// What is beyond is left out and counted; the result is then no longer exact.
+pub const MAX_ROWS: usize = 1 << 20;
 
 /// The number of a cell within its store.
 pub type Cell = u32;
@@ -53,10 +65,10 @@ pub trait CellStore: Send {
     fn retract(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>);
     /// Adds the rows of `from` to `into`, another cell; `from` stays as it is.
     fn merge(&mut self, into: Cell, from: Cell);
-    /// Like [`CellStore::merge`], for a cell that is made to be read. The caller promises that no
-    /// row of `from` lies, by event time, between two rows of any other cell that `into` is made
-    /// of (slices side by side), and that `into` gets nothing but further calls of this method,
-    /// reads and `clear`. Stores of long lists then keep less.
+    /// Like [`CellStore::merge`], for a cell that is made to be read. The caller promises that the
+    /// rows of `from` are, by event time, all before or all after those that `into` holds (slices
+    /// in their order), and that `into` gets nothing but further calls of this method, reads and
+    /// `clear`. Stores of many rows then keep less.
     fn merge_span(&mut self, into: Cell, from: Cell) {
         self.merge(into, from);
     }

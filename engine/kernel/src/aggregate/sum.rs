@@ -87,7 +87,10 @@ pub(crate) struct Int128 {
 
 impl From<i128> for Int128 {
     fn from(value: i128) -> Self {
-        Self { low: value as u64, high: (value >> 64) as i64 }
+        Self {
+            low: value as u64,
+            high: (value >> 64) as i64,
+        }
     }
 }
 
@@ -142,7 +145,13 @@ macro_rules! integers {
 }
 
 integers!(Signed, "Signed integers.", i64, Int64Type, DataType::Int64);
-integers!(Unsigned, "Unsigned integers.", u64, UInt64Type, DataType::UInt64);
+integers!(
+    Unsigned,
+    "Unsigned integers.",
+    u64,
+    UInt64Type,
+    DataType::UInt64
+);
 
 /// Decimals of 128 bits, in units of their scale.
 #[derive(Debug, Default)]
@@ -165,7 +174,11 @@ impl Adder for Decimals {
         *sum = sum.wrapping_sub(i256::from_i128(number));
     }
     fn merge(&mut self, into: &mut i256, from: i256, sign: i64) {
-        *into = if sign > 0 { into.wrapping_add(from) } else { into.wrapping_sub(from) };
+        *into = if sign > 0 {
+            into.wrapping_add(from)
+        } else {
+            into.wrapping_sub(from)
+        };
     }
     fn clear(&mut self, sum: &mut i256) {
         *sum = i256::ZERO;
@@ -210,7 +223,9 @@ impl<A: Adder> SumStore<A> {
     }
 
     fn apply(&mut self, cells: &[Cell], rows: &[u32], args: &Args<'_>, add: bool) {
-        let Some(array) = args.columns.first() else { return };
+        let Some(array) = args.columns.first() else {
+            return;
+        };
         let held;
         let array = if *array.data_type() == self.input {
             array

@@ -34,7 +34,11 @@ impl Finish {
             Some(DataType::Decimal128(_, scale)) => *scale,
             _ => 0,
         };
-        Self { mean, scale, result: spec.result.clone() }
+        Self {
+            mean,
+            scale,
+            result: spec.result.clone(),
+        }
     }
 
     /// The results for sums over so many rows each (none over no rows), and how many did not
@@ -63,8 +67,11 @@ impl Finish {
                 }
             }
             other => {
-                let array: ArrayRef =
-                    Arc::new(totals.map(|t| t.map(|t| self.float(t))).collect::<Float64Array>());
+                let array: ArrayRef = Arc::new(
+                    totals
+                        .map(|t| t.map(|t| self.float(t)))
+                        .collect::<Float64Array>(),
+                );
                 if *other == DataType::Float64 {
                     array
                 } else {
@@ -83,7 +90,11 @@ impl Finish {
             // The planner asks for integers of integers only.
             Total::Float(_) => return None,
         };
-        Some(if self.mean { sum / i128::from(rows.max(1)) } else { sum })
+        Some(if self.mean {
+            sum / i128::from(rows.max(1))
+        } else {
+            sum
+        })
     }
 
     fn float(&self, (total, rows): (Total, i64)) -> f64 {
@@ -108,11 +119,17 @@ impl Finish {
         let ten = i256::from_i128(10);
         let shift = i32::from(scale) - i32::from(self.scale);
         let power = ten.checked_pow(shift.unsigned_abs())?;
-        let mut value = if shift >= 0 { sum.checked_mul(power)? } else { sum.checked_div(power)? };
+        let mut value = if shift >= 0 {
+            sum.checked_mul(power)?
+        } else {
+            sum.checked_div(power)?
+        };
         if self.mean {
             value = value.checked_div(i256::from_i128(i128::from(rows.max(1))))?;
         }
         let most = 10_i128.checked_pow(u32::from(precision))?;
-        value.to_i128().filter(|value| value.unsigned_abs() < most.unsigned_abs())
+        value
+            .to_i128()
+            .filter(|value| value.unsigned_abs() < most.unsigned_abs())
     }
 }

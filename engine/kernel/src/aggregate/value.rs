@@ -118,11 +118,17 @@ pub(crate) fn supported(data_type: &DataType) -> bool {
 }
 
 pub(crate) fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 fn is_binary(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
 }
 
 impl Codec {
@@ -142,7 +148,14 @@ impl Codec {
             let row = || RowConverter::new(vec![SortField::new(arg.clone())]).ok();
             Shape::Row(if arg == DataType::Null { None } else { row() })
         };
-        Self { arg, shape, floats, words: Vec::new(), held: None, rows: None }
+        Self {
+            arg,
+            shape,
+            floats,
+            words: Vec::new(),
+            held: None,
+            rows: None,
+        }
     }
 
     /// An empty table for this codec's values.
@@ -164,15 +177,19 @@ impl Codec {
             array
         } else {
             // Other representations of the same values: dictionaries, narrower numbers.
-            let made = cast(array, &self.arg)
-                .unwrap_or_else(|_| new_null_array(&self.arg, array.len()));
+            let made =
+                cast(array, &self.arg).unwrap_or_else(|_| new_null_array(&self.arg, array.len()));
             &*self.held.insert(made)
         };
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         match &mut self.shape {
             Shape::Word(physical) => {
                 encode_words(array, *physical, rows, self.floats, &mut self.words);
-                Bound { column: Column::Words(&self.words), nulls, rows }
+                Bound {
+                    column: Column::Words(&self.words),
+                    nulls,
+                    rows,
+                }
             }
             Shape::Text | Shape::Binary => {
                 let column = match array.data_type() {
@@ -183,7 +200,11 @@ impl Codec {
                     DataType::LargeBinary => Column::LargeBinary(array.as_binary()),
                     _ => Column::BinaryView(array.as_binary_view()),
                 };
-                Bound { column, nulls, rows }
+                Bound {
+                    column,
+                    nulls,
+                    rows,
+                }
             }
             Shape::Row(converter) => {
                 let chosen = UInt32Array::from(rows.to_vec());
@@ -192,7 +213,11 @@ impl Codec {
                     converter.convert_columns(&[taken]).ok()
                 });
                 self.rows = encoded;
-                Bound { column: Column::Rows(self.rows.as_ref()), nulls, rows }
+                Bound {
+                    column: Column::Rows(self.rows.as_ref()),
+                    nulls,
+                    rows,
+                }
             }
         }
     }
@@ -246,7 +271,9 @@ impl Codec {
         let count = values.len();
         let decoded = converter.and_then(|converter| {
             // The encoding of NULL stands in for absent values.
-            let null = converter.convert_columns(&[new_null_array(&self.arg, 1)]).ok()?;
+            let null = converter
+                .convert_columns(&[new_null_array(&self.arg, 1)])
+                .ok()?;
             let parser = converter.parser();
             let rows: Vec<_> = values
                 .map(|val| match val {
@@ -261,7 +288,12 @@ impl Codec {
 
     /// Appends a value for a checkpoint.
     pub(crate) fn save(&self, table: &Table, token: Token, out: &mut Vec<u8>) {
-        match table.val(token) {
+        self.save_val(table.val(token), out);
+    }
+
+    /// The same for a value without a token.
+    pub(crate) fn save_val(&self, val: Val<'_>, out: &mut Vec<u8>) {
+        match val {
             Val::Word(word) => put_u64(out, word),
             Val::Bytes(bytes) => {
                 if matches!(self.shape, Shape::Row(_)) {
@@ -419,12 +451,23 @@ where
         }
         // The same buffer under its logical type: a date, a time, a timestamp.
         let count = array.len();
-        let data = array.into_data().into_builder().data_type(data_type.clone()).build();
-        data.map_or_else(|_| new_null_array(data_type, count), arrow::array::make_array)
+        let data = array
+            .into_data()
+            .into_builder()
+            .data_type(data_type.clone())
+            .build();
+        data.map_or_else(
+            |_| new_null_array(data_type, count),
+            arrow::array::make_array,
+        )
     }
     let unsigned = |word: u64| (word ^ SIGN) as i64;
     match physical {
-        Physical::Bool => Arc::new(words.map(|w| w.map(|w| w & 1 == 1)).collect::<BooleanArray>()),
+        Physical::Bool => Arc::new(
+            words
+                .map(|w| w.map(|w| w & 1 == 1))
+                .collect::<BooleanArray>(),
+        ),
         Physical::I8 => typed::<Int8Type>(words, data_type, |w| unsigned(w) as i8),
         Physical::I16 => typed::<Int16Type>(words, data_type, |w| unsigned(w) as i16),
         Physical::I32 => typed::<Int32Type>(words, data_type, |w| unsigned(w) as i32),

@@ -39,11 +39,6 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
-    fn find(&self, bytes: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(bytes);
-        self.index.find(hash, |&id| *self.entries[id as usize].bytes == *bytes).copied()
-    }
-
     fn hold(&mut self, bytes: &[u8]) -> u32 {
         let hash = self.hasher.hash_one(bytes);
         let entries = &mut self.entries;
@@ -56,7 +51,11 @@ impl Interner {
             return id;
         }
         self.held += bytes.len();
-        let entry = Entry { bytes: bytes.into(), hash, refs: 1 };
+        let entry = Entry {
+            bytes: bytes.into(),
+            hash,
+            refs: 1,
+        };
         let id = if let Some(id) = self.free.pop() {
             entries[id as usize] = entry;
             id
@@ -64,7 +63,8 @@ impl Interner {
             entries.push(entry);
             (entries.len() - 1) as u32
         };
-        self.index.insert_unique(hash, id, |&id| entries[id as usize].hash);
+        self.index
+            .insert_unique(hash, id, |&id| entries[id as usize].hash);
         id
     }
 
@@ -101,15 +101,6 @@ impl Table {
             (Self::Bytes(interner), Val::Bytes(bytes)) => u64::from(interner.hold(bytes)),
             (_, Val::Word(word)) => word,
             (Self::Words, Val::Bytes(_)) => 0,
-        }
-    }
-
-    /// The token of a value that some cell holds.
-    pub(crate) fn find(&self, val: Val<'_>) -> Option<Token> {
-        match (self, val) {
-            (Self::Bytes(interner), Val::Bytes(bytes)) => interner.find(bytes).map(u64::from),
-            (_, Val::Word(word)) => Some(word),
-            (Self::Words, Val::Bytes(_)) => None,
         }
     }
 
@@ -152,7 +143,11 @@ impl Table {
     /// Orders two tokens by their values.
     #[inline]
     pub(crate) fn cmp(&self, a: Token, b: Token) -> Ordering {
-        if a == b { Ordering::Equal } else { self.cmp_val(self.val(a), b) }
+        if a == b {
+            Ordering::Equal
+        } else {
+            self.cmp_val(self.val(a), b)
+        }
     }
 
     /// Allocated bytes, estimated.
