@@ -8,6 +8,7 @@
 
 pub mod blackhole;
 pub mod file;
+mod fsync;
 mod json_row;
 pub mod kafka;
 pub mod log;

@@ -106,11 +106,7 @@ pub(super) fn is_bounded(options: &Options) -> Result<bool, ConnectorError> {
 }
 
 pub(super) fn config(options: &Options) -> Result<LogConfig, ConnectorError> {
-    let fsync = match options.word("fsync", &["always", "interval", "never"], "interval")? {
-        "always" => Fsync::Always,
-        "never" => Fsync::Never,
-        _ => Fsync::Interval,
-    };
+    let fsync = Fsync::parse(options)?;
     let segment_bytes = options.bytes("segment.bytes")?.unwrap_or(SEGMENT_BYTES);
     if segment_bytes < SEGMENT_BYTES_MIN {
         let message = format!("'{segment_bytes}' is too small; write {SEGMENT_BYTES_MIN} or more");

@@ -31,7 +31,9 @@ pub use connector::LogConnector;
 pub use folder::PARTITIONS_MAX;
 pub use frame::{Parsed, RECORD_BYTES_MAX, Record};
 pub use reader::{Batch, LogReader, Start};
-pub use writer::{FSYNC_INTERVAL, LogWriter};
+pub use writer::LogWriter;
+
+pub use crate::fsync::{FSYNC_INTERVAL, Fsync};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,17 +43,6 @@ use tidewheel_core::Registry;
 /// Adds the connector to a registry.
 pub fn register(registry: &mut Registry) {
     registry.add_connector(Arc::new(LogConnector));
-}
-
-/// When an append counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fsync {
-    /// When it is on the disk.
-    Always,
-    /// When the operating system has it; the disk follows within [`FSYNC_INTERVAL`].
-    Interval,
-    /// When the operating system has it.
-    Never,
 }
 
 /// How a log is written.

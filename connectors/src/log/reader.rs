@@ -53,7 +53,12 @@ pub struct LogReader {
     cursor: Option<Cursor>,
     /// The next offset, where no cursor knows it.
     offset: u64,
+    /// Reads in a row that found nothing.
+    idle_reads: u32,
 }
+
+/// After so many reads that found nothing it is checked that nothing is missing.
+const IDLE_READS_TO_CHECK: u32 = 1024;
 
 impl LogReader {
     /// The number of partitions of a log.
@@ -80,6 +85,7 @@ impl LogReader {
             folder: folder::partition_path(path, partition),
             cursor: None,
             offset: 0,
+            idle_reads: 0,
         };
         reader.seek(start)?;
         Ok(reader)
@@ -102,17 +108,18 @@ impl LogReader {
     pub fn read(&mut self, max_bytes: usize, batch: &mut Batch) -> Result<usize, LogError> {
         batch.data.clear();
         batch.records.clear();
+        let mut closed = false;
         loop {
             let Some(cursor) = &mut self.cursor else {
                 self.cursor = Cursor::open(&self.folder, self.offset)?;
                 if self.cursor.is_some() {
                     continue;
                 }
-                self.check_nothing_is_missing()?;
-                return Ok(0);
+                return if self.is_behind()? { Err(self.missing()?) } else { Ok(0) };
             };
             let tail = cursor.read(max_bytes, &mut batch.data, &mut batch.records)?;
             if !batch.records.is_empty() {
+                self.idle_reads = 0;
                 return Ok(batch.records.len());
             }
             if cursor.position > 0
@@ -122,8 +129,16 @@ impl LogReader {
                 self.cursor = Some(next);
                 continue;
             }
-            if tail == Tail::Bad || cursor.is_removed()? {
-                self.check_nothing_is_missing()?;
+            if closed {
+                return Err(self.missing()?);
+            }
+            self.idle_reads = self.idle_reads.wrapping_add(1);
+            let suspect = tail != Tail::End || self.idle_reads % IDLE_READS_TO_CHECK == 0;
+            if (suspect || cursor.is_removed()?) && self.is_behind()? {
+                // Records are behind this segment, so it will not change any more. It may have
+                // done so since it was read above: one more look decides.
+                closed = true;
+                continue;
             }
             return Ok(0);
         }
@@ -198,29 +213,26 @@ impl LogReader {
         Ok(())
     }
 
-    /// Fails when there are records behind this place that cannot be reached from it.
-    fn check_nothing_is_missing(&self) -> Result<(), LogError> {
+    /// True when there is a segment behind the one that is being read.
+    fn is_behind(&self) -> Result<bool, LogError> {
+        let base = self.cursor.as_ref().map_or(self.offset, |cursor| cursor.base);
+        Ok(folder::segments(&self.folder)?.last().is_some_and(|last| *last > base))
+    }
+
+    /// Why the next record cannot be reached.
+    fn missing(&self) -> Result<LogError, LogError> {
         let offset = self.next_offset();
         let segments = folder::segments(&self.folder)?;
-        let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
-            return Ok(());
-        };
-        if *last <= offset {
-            return Ok(());
-        }
-        if *first > offset {
-            return Err(LogError::Range {
+        Ok(match (segments.first(), segments.last(), &self.cursor) {
+            (Some(first), _, Some(cursor)) if *first <= offset => {
+                LogError::damaged(cursor, "a record in it cannot be read")
+            }
+            (first, last, _) => LogError::Range {
                 folder: self.folder.clone(),
                 offset,
-                earliest: *first,
-                latest: *last,
-            });
-        }
-        match &self.cursor {
-            Some(cursor) if cursor.base != *last && !segments.contains(&offset) => {
-                Err(LogError::damaged(cursor, "a record in it cannot be read"))
-            }
-            _ => Ok(()),
-        }
+                earliest: first.copied().unwrap_or(0),
+                latest: last.copied().unwrap_or(0),
+            },
+        })
     }
 }

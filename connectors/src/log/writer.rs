@@ -4,16 +4,13 @@
 use super::folder::{self, at};
 use super::frame::{self, RECORD_BYTES_MAX, Record};
 use super::scan::{Cursor, Tail};
-use super::{Fsync, LogConfig, LogError};
-use parking_lot::Mutex;
+use super::{LogConfig, LogError};
+use crate::fsync::{Fsync, Syncer};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// How often what was appended becomes durable under [`Fsync::Interval`].
-pub const FSYNC_INTERVAL: Duration = Duration::from_millis(200);
+use std::time::SystemTime;
 
 /// Appends records to a log.
 ///
@@ -29,7 +26,7 @@ pub struct LogWriter {
     path: PathBuf,
     config: LogConfig,
     partitions: Vec<Option<PartitionWriter>>,
-    unsynced: Arc<Mutex<Vec<Arc<File>>>>,
+    syncer: Syncer,
     buffer: Vec<u8>,
 }
 
@@ -49,15 +46,11 @@ impl LogWriter {
     /// The folder cannot be used, or has another number of partitions than the config asks for.
     pub fn open(path: &Path, config: &LogConfig) -> Result<Self, LogError> {
         let count = folder::open_or_create(path, config.partitions)?;
-        let unsynced = Arc::new(Mutex::new(Vec::new()));
-        if config.fsync == Fsync::Interval {
-            sync_now_and_then(&unsynced);
-        }
         Ok(Self {
             path: path.to_owned(),
             config: config.clone(),
             partitions: (0..count).map(|_| None).collect(),
-            unsynced,
+            syncer: Syncer::new(config.fsync),
             buffer: Vec::new(),
         })
     }
@@ -100,16 +93,7 @@ impl LogWriter {
             None => slot.insert(PartitionWriter::open(&self.path, partition)?),
         };
         let first = writer.append(&self.config, records, &mut self.buffer)?;
-        match self.config.fsync {
-            Fsync::Always => writer.file.sync_data().map_err(at(&writer.end.path))?,
-            Fsync::Interval => {
-                let mut unsynced = self.unsynced.lock();
-                if !unsynced.iter().any(|file| Arc::ptr_eq(file, &writer.file)) {
-                    unsynced.push(writer.file.clone());
-                }
-            }
-            Fsync::Never => {}
-        }
+        self.syncer.written(&writer.file).map_err(at(&writer.end.path))?;
         Ok(first)
     }
 
@@ -118,7 +102,6 @@ impl LogWriter {
     /// # Errors
     /// The disk refuses.
     pub fn flush(&mut self) -> Result<(), LogError> {
-        self.unsynced.lock().clear();
         for writer in self.partitions.iter().flatten() {
             writer.file.sync_data().map_err(at(&writer.end.path))?;
         }
@@ -329,23 +312,4 @@ fn create_segment(folder: &Path, base: u64) -> Result<(Cursor, Arc<File>), LogEr
     File::create_new(&path).map_err(at(&path))?;
     folder::sync_folder(folder)?;
     open_segment(folder, base)
-}
-
-/// Makes written files durable each [`FSYNC_INTERVAL`], until the writer is gone.
-fn sync_now_and_then(unsynced: &Arc<Mutex<Vec<Arc<File>>>>) {
-    let unsynced = Arc::downgrade(unsynced);
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(FSYNC_INTERVAL);
-            let Some(unsynced) = unsynced.upgrade() else {
-                return;
-            };
-            let files = std::mem::take(&mut *unsynced.lock());
-            for file in files {
-                if let Err(error) = file.sync_data() {
-                    tracing::error!(%error, "a log's records may not be durable");
-                }
-            }
-        }
-    });
 }

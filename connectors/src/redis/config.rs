@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidewheel_core::{ConnectorError, TableSpec};
 
 /// The options that a Redis table knows.
-pub(super) const OPTIONS: &[&str] = &[
+pub(crate) const OPTIONS: &[&str] = &[
     "url",
     "username",
     "password",
@@ -27,7 +27,7 @@ pub(super) const OPTIONS: &[&str] = &[
 /// Where the server is, unless `url` says.
 const URL_DEFAULT: &str = "redis://localhost:6379";
 /// Bytes of commands sent before their replies are read, unless `batch.max-bytes` says.
-pub(super) const BATCH_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
+pub(crate) const BATCH_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 /// Least value of `batch.max-bytes`.
 const BATCH_BYTES_MIN: u64 = 1024;
 /// Most bytes of `batch.max-bytes`: Redis closes a connection whose commands wait with more than
@@ -39,11 +39,11 @@ const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Most value columns of a hash: a script's arguments are spread over the Lua stack, which holds
 /// about 8,000.
-pub(super) const HASH_COLUMNS_MAX: usize = 2_000;
+pub(crate) const HASH_COLUMNS_MAX: usize = 2_000;
 
 /// How rows stand in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// One key a value column.
     String,
     /// One hash a row, a field a value column.
@@ -61,23 +61,23 @@ pub(super) enum Layout {
 
 /// A Redis table's options.
 #[derive(Debug, Clone)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Where and as whom to connect.
-    pub(super) connection: ConnectionInfo,
+    pub(crate) connection: ConnectionInfo,
     /// How rows stand in Redis.
-    pub(super) layout: Layout,
+    pub(crate) layout: Layout,
     /// The template of keys, over the schema's columns.
-    pub(super) template: Template,
+    pub(crate) template: Template,
     /// Milliseconds that a value outlives its window; `None` never expires.
-    pub(super) ttl_ms: Option<i64>,
+    pub(crate) ttl_ms: Option<i64>,
     /// Bytes of commands sent before their replies are read.
-    pub(super) batch_bytes: usize,
+    pub(crate) batch_bytes: usize,
     /// Time to connect and log in.
-    pub(super) connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// Time to wait for a reply.
-    pub(super) response_timeout: Duration,
+    pub(crate) response_timeout: Duration,
     /// A file of certificates to trust in place of the system's.
-    pub(super) ca_file: Option<String>,
+    pub(crate) ca_file: Option<String>,
 }
 
 impl Config {
@@ -85,7 +85,7 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub(super) fn parse(table: &TableSpec) -> Result<Self, ConnectorError> {
+    pub(crate) fn parse(table: &TableSpec) -> Result<Self, ConnectorError> {
         let options = &table.options;
         if table.is_append_only() {
             return Err(ConnectorError::new(format!(

@@ -22,13 +22,13 @@
 //!
 //! It is not: a client for Redis Cluster.
 
-mod config;
+pub(crate) mod config;
 mod failure;
 mod layout;
 mod link;
 mod resp;
 mod sink;
-mod template;
+pub(crate) mod template;
 
 use config::Config;
 use std::sync::Arc;

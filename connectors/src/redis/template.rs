@@ -8,7 +8,7 @@ const COLUMN: &str = "column";
 
 /// One part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Text as it stands.
     Text(String),
     /// A key column's value: its index in the table's schema, or in a batch once resolved.
@@ -19,8 +19,8 @@ pub(super) enum Piece {
 
 /// A template, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
-    pub(super) pieces: Vec<Piece>,
+pub(crate) struct Template {
+    pub(crate) pieces: Vec<Piece>,
 }
 
 impl Template {
@@ -29,7 +29,7 @@ impl Template {
     ///
     /// # Errors
     /// What is wrong with the text, and what to write.
-    pub(super) fn parse(text: &str, keys: &[(&str, usize)]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, keys: &[(&str, usize)]) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -68,17 +68,17 @@ impl Template {
     }
 
     /// True when `{column}` stands in it.
-    pub(super) fn has_column(&self) -> bool {
+    pub(crate) fn has_column(&self) -> bool {
         self.pieces.contains(&Piece::Column)
     }
 
     /// True when the key column with that index stands in it.
-    pub(super) fn has_key(&self, index: usize) -> bool {
+    pub(crate) fn has_key(&self, index: usize) -> bool {
         self.pieces.contains(&Piece::Key(index))
     }
 
     /// True when no key column stands in it.
-    pub(super) fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         !self
             .pieces
             .iter()
@@ -88,7 +88,7 @@ impl Template {
     /// The same template with the indices of the schema's columns turned into those of a batch's.
     /// `columns` gives the schema's index of each column of the batch. `None` when a key column
     /// is not in the batch.
-    pub(super) fn resolve(&self, columns: &[usize]) -> Option<Self> {
+    pub(crate) fn resolve(&self, columns: &[usize]) -> Option<Self> {
         let piece = |piece: &Piece| match piece {
             Piece::Key(index) => columns.iter().position(|c| c == index).map(Piece::Key),
             other => Some(other.clone()),
@@ -102,7 +102,7 @@ impl Template {
 
     /// Appends the key of a row (of a resolved template) for a value column's name. Returns
     /// false, with the text in part, when a key column is NULL.
-    pub(super) fn render(
+    pub(crate) fn render(
         &self,
         out: &mut String,
         rows: &RecordBatch,
