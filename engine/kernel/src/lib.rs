@@ -17,6 +17,7 @@ pub mod keys;
 pub mod latest;
 pub mod over;
 pub mod regroup;
+mod rows;
 pub mod spec;
 pub mod topn;
 pub mod window;
