@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Tests of the whole way, and what they share.
+
+pub mod reference;

@@ -1,0 +1,628 @@
+//! The shopper features by brute force: for each key, filter all rows by the window that is
+//! current at the end of the input, and count.
+//!
+//! It shares nothing with the engine: no code, no SQL, no clever data structure. It has no
+//! country database, so a location is the browser's time zone.
+//!
+//! Arrival matters in three places only, and there the order of the lines given is the order of
+//! arrival: of repeats the first stays; rows that are late for a session, a minute of the shop or
+//! an inferred order are left out and counted. A test that changes the order should see to it
+//! that [`Counts::late`] is 0.
+
+mod row;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use row::Row;
+use std::collections::{BTreeMap, BTreeSet};
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+const WATERMARK_DELAY: i64 = 5 * SECOND;
+const SESSION_GAP: i64 = 30 * MINUTE;
+const LAST_SEEN: i64 = 30 * DAY;
+const TRENDING: usize = 10;
+
+/// Slide and size of the windows by name.
+const WINDOWS: [(&str, i64, i64); 3] = [
+    ("5m", 30 * SECOND, 5 * MINUTE),
+    ("1h", MINUTE, HOUR),
+    ("24h", MINUTE, 24 * HOUR),
+];
+
+/// A record: partition, offset, bytes.
+pub type Line<'a> = (u32, u64, &'a [u8]);
+
+/// Where orders come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orders {
+    /// From `transaction` events.
+    #[default]
+    Transactions,
+    /// By inference from carts and checkout steps.
+    Checkout,
+}
+
+/// What the sources' options say.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Rows later than this (ms since the epoch) are future rows: the wall clock when they were
+    /// read, plus what it may be exceeded by. `None` accepts every time.
+    pub latest: Option<i64>,
+    /// `dedup.window`, ms; `None` keeps repeats.
+    pub dedup_window: Option<i64>,
+    /// Longer lines are bad rows.
+    pub line_bytes_max: usize,
+    /// Where orders come from.
+    pub orders: Orders,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            latest: None,
+            dedup_window: Some(10 * MINUTE),
+            line_bytes_max: usize::MAX,
+            orders: Orders::Transactions,
+        }
+    }
+}
+
+/// What a Redis key holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A string.
+    String(String),
+    /// A hash.
+    Hash(BTreeMap<String, String>),
+    /// A sorted set: member and score, the highest first, equal ones by the members' bytes.
+    SortedSet(Vec<(String, f64)>),
+}
+
+/// What became of the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines that are not blank.
+    pub lines: usize,
+    /// Lines that are no row, future rows included.
+    pub bad: usize,
+    /// Of them, those ahead of [`Settings::latest`].
+    pub future: usize,
+    /// Rows whose id came before.
+    pub repeats: usize,
+    /// Rows without a user.
+    pub without_user: usize,
+    /// Rows late for a session, for a minute of the shop or for an inferred order, each counted
+    /// once for each of the three.
+    pub late: usize,
+}
+
+/// What must stand at the end of the input.
+#[derive(Debug, Clone, Default)]
+pub struct Features {
+    /// By Redis key.
+    pub values: BTreeMap<String, Value>,
+    /// What became of the lines.
+    pub counts: Counts,
+    /// The highest event time; `None` without a row.
+    pub frontier: Option<i64>,
+}
+
+/// Computes all features over lines in the order of their arrival.
+#[must_use]
+pub fn features(lines: &[Line<'_>], settings: &Settings) -> Features {
+    let mut out = Features::default();
+    let rows = accept(lines, settings, &mut out);
+    let Some(frontier) = out.frontier else {
+        return out;
+    };
+
+    let mut by_user = BTreeMap::<String, Vec<&Row>>::new();
+    let mut by_session = BTreeMap::<String, Vec<&Row>>::new();
+    for row in &rows {
+        match &row.user {
+            Some(user) => by_user.entry(user.clone()).or_default().push(row),
+            None => out.counts.without_user += 1,
+        }
+        let makes_session = row.is(&[
+            "page_view",
+            "product_view",
+            "add_to_cart",
+            "remove_from_cart",
+        ]);
+        if let (Some(session), true) = (&row.session, makes_session) {
+            by_session.entry(session.clone()).or_default().push(row);
+        }
+    }
+    for (user, rows) in &by_user {
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                out.values
+                    .insert(format!("user:{user}:{name}"), Value::String(value));
+            }
+        };
+        for (w, slide, size) in WINDOWS {
+            let rows = in_order(current(rows, frontier, slide, size));
+            if w != "24h" {
+                products(&rows, w, &mut put);
+                cart(&rows, w, &mut put);
+            }
+            categories(&rows, w, &mut put);
+            shopper(&rows, w, &mut put);
+            if w == "24h" && settings.orders == Orders::Transactions {
+                orders(&first_revenues(&rows), &mut put);
+            }
+        }
+        if let Some(newest) = rows.iter().map(|row| row.time).max()
+            && frontier - newest < LAST_SEEN
+        {
+            put("last_seen", Some(text::time(newest)));
+        }
+    }
+    if settings.orders == Orders::Checkout {
+        for (user, rows) in &by_user {
+            let (_, slide, size) = WINDOWS[2];
+            let (low, high) = current_window(frontier, slide, size);
+            let mut amounts = inferred_orders(rows, &mut out.counts);
+            amounts.retain(|(time, _)| (low..high).contains(time));
+            let amounts: Vec<f64> = amounts.into_iter().map(|(_, amount)| amount).collect();
+            orders(&amounts, |name, value| {
+                if let Some(value) = value {
+                    out.values
+                        .insert(format!("user:{user}:{name}"), Value::String(value));
+                }
+            });
+        }
+    }
+    for (id, rows) in &by_session {
+        session(id, &newest_session(rows, &mut out.counts), &mut out.values);
+    }
+    shop(&rows, frontier, &mut out);
+    out
+}
+
+/// Drops what means the same as an absent key: zeros, empty maps and lists. What a session holds
+/// stays as it is, for a session keeps its values.
+#[must_use]
+pub fn normalise(values: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let zero = |text: &str| matches!(text, "0" | "0.0" | "{}" | "[]" | "0.0-0.0");
+    values
+        .into_iter()
+        .filter_map(|(key, value)| {
+            if key.starts_with("session:") {
+                return Some((key, value));
+            }
+            let kept = match value {
+                Value::String(text) if zero(&text) => None,
+                Value::Hash(mut fields) => {
+                    fields.retain(|_, text| !zero(text));
+                    (!fields.is_empty()).then_some(Value::Hash(fields))
+                }
+                Value::SortedSet(members) if members.is_empty() => None,
+                other => Some(other),
+            };
+            Some((key, kept?))
+        })
+        .collect()
+}
+
+/// Reads the lines, leaves out bad rows and repeats, and notes the watermark before each row.
+fn accept(lines: &[Line<'_>], settings: &Settings, out: &mut Features) -> Vec<Row> {
+    let mut newest: BTreeMap<u32, Option<i64>> = lines
+        .iter()
+        .map(|(partition, _, _)| (*partition, None))
+        .collect();
+    let mut remembered = BTreeMap::<String, i64>::new();
+    let mut rows = Vec::new();
+    for (partition, offset, line) in lines {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        out.counts.lines += 1;
+        let read = if line.len() > settings.line_bytes_max {
+            None
+        } else {
+            Row::read(*partition, *offset, line)
+        };
+        let Some(mut row) = read else {
+            out.counts.bad += 1;
+            continue;
+        };
+        if settings.latest.is_some_and(|latest| row.time > latest) {
+            out.counts.bad += 1;
+            out.counts.future += 1;
+            continue;
+        }
+        // The lowest over all partitions; none before each of them had a row.
+        let lowest = newest.values().copied().collect::<Option<Vec<i64>>>();
+        row.watermark = lowest
+            .and_then(|times| times.into_iter().min())
+            .map(|time| time - WATERMARK_DELAY);
+        newest.insert(
+            *partition,
+            newest.get(partition).copied().flatten().max(Some(row.time)),
+        );
+        out.frontier = out.frontier.max(Some(row.time));
+
+        if let (Some(window), Some(id)) = (settings.dedup_window, &row.id) {
+            let known = remembered.get(id).is_some_and(|time| {
+                row.watermark
+                    .is_none_or(|watermark| watermark <= time + window)
+            });
+            if known {
+                out.counts.repeats += 1;
+                continue;
+            }
+            remembered.insert(id.clone(), row.time);
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// Of the windows that hold the frontier, the one that ends first: its start and end.
+fn current_window(frontier: i64, slide: i64, size: i64) -> (i64, i64) {
+    let mut end = (frontier - size).div_euclid(slide) * slide + size;
+    while end <= frontier {
+        end += slide;
+    }
+    (end - size, end)
+}
+
+fn current<'a>(rows: &[&'a Row], frontier: i64, slide: i64, size: i64) -> Vec<&'a Row> {
+    let (low, high) = current_window(frontier, slide, size);
+    rows.iter()
+        .copied()
+        .filter(|row| (low..high).contains(&row.time))
+        .collect()
+}
+
+fn in_order(mut rows: Vec<&Row>) -> Vec<&Row> {
+    rows.sort_by_key(|row| row.place());
+    rows
+}
+
+fn of_types<'a>(rows: &[&'a Row], types: &[&str]) -> Vec<&'a Row> {
+    rows.iter().copied().filter(|row| row.is(types)).collect()
+}
+
+fn products(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
+    let rows = of_types(rows, &["product_view"]);
+    if rows.is_empty() {
+        return;
+    }
+    let ids: Vec<&String> = rows.iter().filter_map(|row| row.product.as_ref()).collect();
+    let distinct: BTreeSet<&String> = ids.iter().copied().collect();
+    put(
+        &format!("product_view_count_{w}"),
+        Some(distinct.len().to_string()),
+    );
+    put(&format!("return_view_count_{w}"), Some(histogram(&ids)));
+
+    let first_prices: Vec<f64> = distinct
+        .iter()
+        .filter_map(|id| {
+            rows.iter()
+                .filter(|row| row.product.as_ref() == Some(id))
+                .find_map(|row| row.price)
+        })
+        .collect();
+    let mean = match first_prices.len() {
+        0 => 0.0,
+        count => text::sum(&first_prices) / count as f64,
+    };
+    put(&format!("avg_viewed_price_{w}"), Some(text::double(mean)));
+
+    let prices: Vec<f64> = rows.iter().filter_map(|row| row.price).collect();
+    let lowest = prices.iter().copied().reduce(f64::min).unwrap_or(0.0);
+    let highest = prices.iter().copied().reduce(f64::max).unwrap_or(0.0);
+    let range = format!("{}-{}", text::double(lowest), text::double(highest));
+    put(&format!("price_range_viewed_{w}"), Some(range));
+
+    let brands: Vec<&String> = rows.iter().filter_map(|row| row.brand.as_ref()).collect();
+    put(&format!("most_viewed_brand_{w}"), most_frequent(&brands));
+}
+
+fn categories(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
+    let rows = of_types(rows, &["list_view", "product_view"]);
+    if rows.is_empty() {
+        return;
+    }
+    let seen: Vec<&String> = rows
+        .iter()
+        .filter_map(|row| row.category.as_ref())
+        .collect();
+    put(&format!("top_category_{w}"), most_frequent(&seen));
+    let distinct: BTreeSet<&String> = seen.iter().copied().collect();
+    put(
+        &format!("unique_categories_{w}"),
+        Some(distinct.len().to_string()),
+    );
+    put(&format!("category_view_count_{w}"), Some(histogram(&seen)));
+}
+
+fn cart(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
+    let (adds, removes) = (
+        of_types(rows, &["add_to_cart"]),
+        of_types(rows, &["remove_from_cart"]),
+    );
+    let both = of_types(rows, &["add_to_cart", "remove_from_cart"]);
+    let Some(newest) = both.last() else { return };
+    put(&format!("cart_add_count_{w}"), Some(adds.len().to_string()));
+    put(
+        &format!("cart_remove_count_{w}"),
+        Some(removes.len().to_string()),
+    );
+    put(
+        &format!("cart_update_frequency_{w}"),
+        Some(both.len().to_string()),
+    );
+    put(
+        &format!("cart_value_{w}"),
+        newest.cart_value.map(text::double),
+    );
+}
+
+fn shopper(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
+    if rows.is_empty() {
+        return;
+    }
+    if w == "1h" {
+        let steps = of_types(rows, &["checkout_step"]);
+        let highest = steps.iter().filter_map(|row| row.step).max();
+        put(
+            "checkout_furthest_step_1h",
+            highest.map(|step| step.to_string()),
+        );
+    }
+    if w == "24h" {
+        let locations: Vec<&String> = rows
+            .iter()
+            .filter_map(|row| row.location.as_ref())
+            .collect();
+        put("shopper_locations_24h", Some(distinct_list(&locations)));
+        let changes = locations
+            .windows(2)
+            .filter(|pair| pair[0] != pair[1])
+            .count();
+        put("shopper_region_changes_24h", Some(changes.to_string()));
+        let clicks = of_types(rows, &["promo_click"]).len();
+        put("promotions_clicked_24h", Some(clicks.to_string()));
+    }
+}
+
+/// For each transaction, the revenue of its first event; 0.0 where that has none.
+fn first_revenues(rows: &[&Row]) -> Vec<f64> {
+    let rows = of_types(rows, &["transaction"]);
+    let mut seen = BTreeSet::new();
+    rows.iter()
+        .filter(|row| {
+            row.order
+                .as_ref()
+                .is_some_and(|order| seen.insert(order.clone()))
+        })
+        .map(|row| row.revenue.unwrap_or(0.0))
+        .collect()
+}
+
+fn orders(amounts: &[f64], mut put: impl FnMut(&str, Option<String>)) {
+    if amounts.is_empty() {
+        return;
+    }
+    let value = text::sum(amounts);
+    put("orders_count_24h", Some(amounts.len().to_string()));
+    put("order_value_24h", Some(text::double(value)));
+    let mean = text::round_half_even(value / amounts.len() as f64);
+    put("avg_order_value_24h", Some(text::double(mean)));
+}
+
+/// At each checkout step 2: if a cart event came since the last order, its value, as it stood
+/// after that event. Time and amount.
+fn inferred_orders(rows: &[&Row], counts: &mut Counts) -> Vec<(i64, f64)> {
+    let mut relevant = of_types(rows, &["add_to_cart", "remove_from_cart"]);
+    relevant.extend(
+        of_types(rows, &["checkout_step"])
+            .iter()
+            .filter(|row| row.step == Some(2)),
+    );
+    let before = relevant.len();
+    relevant.retain(|row| row.watermark.is_none_or(|watermark| row.time > watermark));
+    counts.late += before - relevant.len();
+
+    let mut found = Vec::new();
+    let mut cart = None;
+    for row in in_order(relevant) {
+        let (total, price) = (row.cart_value.unwrap_or(0.0), row.price.unwrap_or(0.0));
+        match row.event_type.as_str() {
+            "add_to_cart" => cart = Some(total + price),
+            "remove_from_cart" => cart = Some(total - price),
+            _ => found.extend(cart.take().map(|amount| (row.time, amount))),
+        }
+    }
+    found
+}
+
+/// The rows of the key's newest session, in order; rows that came too late for theirs are left
+/// out.
+fn newest_session<'a>(rows: &[&'a Row], counts: &mut Counts) -> Vec<&'a Row> {
+    let mut accepted: Vec<&Row> = Vec::new();
+    for row in rows {
+        let (_, last) = session_of(row.time, &accepted);
+        let closed = row
+            .watermark
+            .is_some_and(|watermark| watermark >= last + SESSION_GAP - 1);
+        if closed {
+            counts.late += 1;
+        } else {
+            accepted.push(row);
+        }
+    }
+    let Some(newest) = accepted.iter().map(|row| row.time).max() else {
+        return accepted;
+    };
+    let (first, last) = session_of(newest, &accepted);
+    accepted.retain(|row| (first..=last).contains(&row.time));
+    in_order(accepted)
+}
+
+/// First and last time of the session that a row at `time` makes or joins.
+fn session_of(time: i64, rows: &[&Row]) -> (i64, i64) {
+    let (mut first, mut last) = (time, time);
+    loop {
+        let near: Vec<i64> = rows
+            .iter()
+            .map(|row| row.time)
+            .filter(|time| (first - SESSION_GAP..=last + SESSION_GAP).contains(time))
+            .collect();
+        let lowest = near.iter().copied().fold(first, i64::min);
+        let highest = near.iter().copied().fold(last, i64::max);
+        if (lowest, highest) == (first, last) {
+            return (first, last);
+        }
+        (first, last) = (lowest, highest);
+    }
+}
+
+fn session(id: &str, rows: &[&Row], values: &mut BTreeMap<String, Value>) {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return;
+    };
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            values.insert(format!("session:{id}:{name}"), Value::String(value));
+        }
+    };
+    let pages = of_types(rows, &["page_view"]);
+    let adds = of_types(rows, &["add_to_cart"]).len();
+    let views = of_types(rows, &["product_view"]).len();
+    let searches = pages.iter().filter(|row| {
+        row.page_url
+            .as_ref()
+            .is_some_and(|url| url.contains("/search?q="))
+    });
+    let ratio = if views == 0 {
+        0.0
+    } else {
+        adds as f64 / views as f64
+    };
+    let devices: Vec<String> = rows
+        .iter()
+        .map(|row| text::device_class(row.user_agent.as_deref()).to_owned())
+        .collect();
+    put(
+        "session_duration",
+        Some((last.time - first.time).to_string()),
+    );
+    put("session_page_count", Some(pages.len().to_string()));
+    put("session_bounce", Some((pages.len() < 2).to_string()));
+    put(
+        "session_marketing_campaign",
+        rows.iter().find_map(|row| row.campaign.clone()),
+    );
+    put("session_cart_ratio", Some(text::double(ratio)));
+    put("session_search_count", Some(searches.count().to_string()));
+    put(
+        "shopper_device_types",
+        Some(distinct_list(&devices.iter().collect::<Vec<_>>())),
+    );
+    put("shopper_latest_platform", last.platform.clone());
+}
+
+fn shop(rows: &[Row], frontier: i64, out: &mut Features) {
+    let mut minutes = BTreeMap::<i64, Vec<&Row>>::new();
+    for row in rows {
+        let start = row.time.div_euclid(MINUTE) * MINUTE;
+        if row
+            .watermark
+            .is_some_and(|watermark| watermark >= start + MINUTE - 1)
+        {
+            out.counts.late += 1;
+        } else {
+            minutes.entry(start).or_default().push(row);
+        }
+    }
+    for (start, rows) in minutes {
+        out.values
+            .insert(format!("shop:{}", text::time(start)), activity(rows));
+    }
+    let rows: Vec<&Row> = rows.iter().collect();
+    let now = current(&rows, frontier, MINUTE, MINUTE);
+    out.values.insert("shop:now".to_owned(), activity(now));
+
+    let (_, slide, size) = WINDOWS[0];
+    let views = of_types(&current(&rows, frontier, slide, size), &["product_view"]);
+    let mut counts = BTreeMap::<String, usize>::new();
+    for product in views.iter().filter_map(|row| row.product.clone()) {
+        *counts.entry(product).or_default() += 1;
+    }
+    let mut ranked: Vec<(String, f64)> = counts
+        .into_iter()
+        .map(|(product, count)| (product, count as f64))
+        .collect();
+    // The map was in the order of bytes, and this sort keeps it among equals.
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked.truncate(TRENDING);
+    out.values
+        .insert("shop:trending".to_owned(), Value::SortedSet(ranked));
+}
+
+fn activity(rows: Vec<&Row>) -> Value {
+    let rows = in_order(rows);
+    let visitors: BTreeSet<&String> = rows.iter().filter_map(|row| row.user.as_ref()).collect();
+    let revenues = first_revenues(&rows);
+    let fields = [
+        ("events", rows.len().to_string()),
+        ("visitors", visitors.len().to_string()),
+        (
+            "views",
+            of_types(&rows, &["product_view"]).len().to_string(),
+        ),
+        ("adds", of_types(&rows, &["add_to_cart"]).len().to_string()),
+        ("orders", revenues.len().to_string()),
+        ("revenue", text::double(text::sum(&revenues))),
+    ];
+    Value::Hash(
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
+}
+
+/// The most frequent value; of several, the one seen latest. Values in the order of events.
+fn most_frequent(values: &[&String]) -> Option<String> {
+    let mut best: Option<(usize, &String)> = None;
+    for value in values {
+        let count = values.iter().filter(|other| other == &value).count();
+        if best.is_none_or(|(highest, _)| count >= highest) {
+            best = Some((count, value));
+        }
+    }
+    best.map(|(_, value)| value.clone())
+}
+
+fn histogram(values: &[&String]) -> String {
+    let mut counts = BTreeMap::<&String, usize>::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    json(&counts)
+}
+
+fn distinct_list(values: &[&String]) -> String {
+    let mut list: Vec<&String> = Vec::new();
+    for value in values {
+        if !list.contains(value) {
+            list.push(value);
+        }
+    }
+    json(&list)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
