@@ -222,6 +222,16 @@ impl LatestOperator {
         Ok(Some(changes))
     }
 
+    /// Marks every key to be taken again, as one that time changed.
+    pub fn refresh(&mut self) {
+        let mut slots: Vec<u32> = self.by_key.values().copied().collect();
+        slots.sort_unstable();
+        for slot in slots {
+            self.slots[slot as usize].shown = None;
+            self.mark(slot, false);
+        }
+    }
+
     /// Counters; `slices` are rows.
     #[must_use]
     pub fn stats(&self) -> OperatorStats {

@@ -82,6 +82,8 @@ pub struct TopNOperator {
     partitions: Vec<Partition>,
     free: Vec<u32>,
     dirty: VecDeque<u32>,
+    /// Rows that are to be taken though they did not change.
+    again: Vec<Change>,
     /// What readers have of each identity; unused where the rank is the key.
     shown: Shown,
     /// Partitions by their window's end.
@@ -143,6 +145,7 @@ impl TopNOperator {
             partitions: Vec::new(),
             free: Vec::new(),
             dirty: VecDeque::new(),
+            again: Vec::new(),
             shown: Shown::default(),
             ends: BTreeSet::new(),
             watermark: NO_TIME,
@@ -233,6 +236,21 @@ impl TopNOperator {
         }
     }
 
+    /// All rows that were shown are to be taken again.
+    pub fn refresh(&mut self) {
+        let mut partitions: Vec<u32> = self.by_partition.values().copied().collect();
+        partitions.sort_unstable();
+        self.again.clear();
+        for partition in partitions {
+            let shown = self.partitions[partition as usize].shown();
+            self.again.extend((1..).zip(shown).map(|(rank, row)| Change {
+                columns: Arc::clone(&row.columns),
+                rank,
+                op: Op::Upsert,
+            }));
+        }
+    }
+
     /// The net changes since the last call, of as many partitions as it takes to fill `max` rows
     /// (one partition's changes are never split); `None` where there are none. Deletes come
     /// before upserts within a partition, and hold the whole row as it was shown.
@@ -243,7 +261,7 @@ impl TopNOperator {
         &mut self,
         max: usize,
     ) -> Result<Option<(RecordBatch, Vec<Op>)>, ArrowError> {
-        let mut changes: Vec<Change> = Vec::new();
+        let mut changes: Vec<Change> = std::mem::take(&mut self.again);
         while changes.len() < max.max(1) {
             let Some(partition) = self.dirty.pop_front() else {
                 break;
@@ -281,7 +299,7 @@ impl TopNOperator {
     /// Whether [`TopNOperator::take_changes`] may have something to give.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || !self.again.is_empty()
     }
 
     /// Counters; `keys` are partitions, `slices` rows.

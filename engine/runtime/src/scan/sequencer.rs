@@ -1,0 +1,336 @@
+//! Puts chunks back in order, judges each row, keeps the table's time, and hands rows to shards.
+
+use super::bad::SideRow;
+use super::dedup::Dedup;
+use super::partition::TableTime;
+use super::program::ScanProgram;
+use super::reader::ReaderMessage;
+use super::worker::{Output, Prepared};
+use crate::error::EngineError;
+use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
+use crate::stats::{Stats, add};
+use crate::task::{Poll, Task, wait_for};
+use arrow::array::{Array, AsArray};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
+use tidewheel_core::{Env, SourceEvent};
+use tidewheel_kernel::keys::shard_of;
+
+/// How often time is looked at while no rows come.
+const TICK: Duration = Duration::from_millis(100);
+/// Memory of repeats is freed each time the watermark has moved by this share of their window.
+const DEDUP_EXPIRE_SHARE: i64 = 16;
+
+/// What becomes of bad rows.
+pub enum BadRowPolicy {
+    /// Counted only.
+    Drop,
+    /// Sent on.
+    Send(Sender<Vec<SideRow>>),
+    /// The run ends.
+    Fail,
+}
+
+/// The sequencer of one source table.
+pub struct Sequencer {
+    /// The table's name.
+    pub table: String,
+    /// Its number.
+    pub source: usize,
+    /// Results by ticket, in any order.
+    pub inbox: Receiver<(u64, Output)>,
+    /// To the reader.
+    pub reader: Sender<ReaderMessage>,
+    /// To the shards.
+    pub shards: Vec<Sender<ShardMessage>>,
+    /// The program that results come from.
+    pub program: Arc<ScanProgram>,
+    /// The table's time.
+    pub time: TableTime,
+    /// Repeats.
+    pub dedup: Option<Dedup>,
+    /// The repeats' window, microseconds.
+    pub dedup_window: i64,
+    /// Bad rows.
+    pub bad_rows: BadRowPolicy,
+    /// The world.
+    pub env: Arc<dyn Env>,
+    /// Counters.
+    pub stats: Arc<Stats>,
+    /// The first error that stopped the run.
+    pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
+    /// Results that came before their turn.
+    pub waiting: BTreeMap<u64, Output>,
+    /// The ticket whose turn it is.
+    pub next: u64,
+    /// When the memory of repeats was freed last: the watermark then.
+    pub dedup_expired: EventTime,
+    /// When time was looked at last.
+    pub last_tick: Duration,
+}
+
+impl Sequencer {
+    fn handle(&mut self, output: Output) -> Poll {
+        match output {
+            Output::Batch(batch) => self.batch(*batch),
+            Output::Event(event) => {
+                let now = self.env.monotonic();
+                match event {
+                    SourceEvent::AtEnd { partition } => self.time.at_end(partition),
+                    SourceEvent::Added { partition } => self.time.add(partition, now),
+                    SourceEvent::Finished { partition } => {
+                        self.time.finished(partition);
+                        self.send_time();
+                    }
+                    SourceEvent::Away { reason } => {
+                        tracing::warn!(table = self.table, reason, "the source is away");
+                        self.time.away();
+                    }
+                    SourceEvent::Records(_) | SourceEvent::Nothing => {}
+                }
+                self.align();
+                Poll::Ready
+            }
+            Output::Failed(error) => {
+                self.errors.lock().push(error);
+                self.end(false);
+                Poll::Done
+            }
+            Output::Stopped => {
+                self.end(true);
+                Poll::Done
+            }
+        }
+    }
+
+    fn batch(&mut self, batch: Prepared) -> Poll {
+        let stats = Arc::clone(&self.stats);
+        add(&stats.rows_in, batch.records as usize);
+        add(&stats.bytes_in, batch.bytes);
+        add(&stats.bad, batch.bad.len() - batch.future - batch.tombstones);
+        add(&stats.future, batch.future);
+        add(&stats.tombstones, batch.tombstones);
+        add(&stats.failed_rows, batch.evaluation.failed_rows);
+        if !batch.bad.is_empty() {
+            match &self.bad_rows {
+                BadRowPolicy::Drop => {}
+                BadRowPolicy::Send(table) => {
+                    let _ = table.send(batch.bad);
+                }
+                BadRowPolicy::Fail => {
+                    if let Some(row) = batch.bad.iter().find(|row| row.reason != "tombstone") {
+                        self.errors.lock().push(EngineError::BadRow {
+                            table: self.table.clone(),
+                            partition: row.partition,
+                            offset: row.offset,
+                            reason: row.reason.clone(),
+                        });
+                        self.end(false);
+                        return Poll::Done;
+                    }
+                }
+            }
+        }
+        let now = self.env.monotonic();
+        if batch.records > 0 {
+            self.time.rows_came(batch.partition, now);
+        }
+        let rows = batch.time.len();
+        let mut watermark = Vec::with_capacity(rows);
+        let mut fresh = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let before = self.time.watermark();
+            watermark.push(before);
+            let key = batch.dedup.as_ref().and_then(|keys| keys[row]);
+            let first = match (&mut self.dedup, key) {
+                (Some(dedup), Some(key)) => dedup.insert(key, batch.time[row], before),
+                _ => true,
+            };
+            if first {
+                fresh.push(row as u32);
+            }
+            self.time.row(batch.partition, batch.time[row], batch.watermark[row]);
+        }
+        add(&stats.repeats, rows - fresh.len());
+        self.expire_dedup();
+        self.stats.frontier.0.fetch_max(self.time.frontier(), Relaxed);
+        let selections = self.select(&batch, &fresh);
+        let time = self.now();
+        let progress = (batch.partition, batch.next_offset);
+        let all_fresh = Arc::new(fresh);
+        let evaluation = Arc::new(batch.evaluation);
+        let (time_column, seq, watermark) =
+            (Arc::new(batch.time), Arc::new(batch.seq), Arc::new(watermark));
+        for (shard, selections) in selections.into_iter().enumerate() {
+            let rows = SourceRows {
+                source: self.source,
+                evaluation: Arc::clone(&evaluation),
+                time: Arc::clone(&time_column),
+                seq: Arc::clone(&seq),
+                watermark: Arc::clone(&watermark),
+                fresh: Arc::clone(&all_fresh),
+                selections,
+                after: time,
+                progress,
+            };
+            if self.shards[shard].send(ShardMessage::Rows(Box::new(rows))).is_err() {
+                return Poll::Done;
+            }
+        }
+        self.align();
+        Poll::Ready
+    }
+
+    /// For each shard and key group, the rows that are its own.
+    fn select(&self, batch: &Prepared, fresh: &[u32]) -> Vec<Vec<Vec<u32>>> {
+        let shards = self.shards.len();
+        let groups = &self.program.groups;
+        let mut selections: Vec<Vec<Vec<u32>>> = (0..shards)
+            .map(|_| {
+                groups.iter().map(|_| Vec::with_capacity(fresh.len() / shards + 16)).collect()
+            })
+            .collect();
+        for (index, group) in groups.iter().enumerate() {
+            let evaluation = &batch.evaluation;
+            let route = evaluation.routes[index].as_ref().unwrap_or(&evaluation.keys[index]);
+            let required: Vec<_> = group
+                .required
+                .iter()
+                .map(|id| &evaluation.columns[*id])
+                .filter(|column| column.logical_null_count() > 0)
+                .collect();
+            let mut keyless = Vec::new();
+            for row in fresh {
+                let at = *row as usize;
+                if required.iter().any(|column| column.is_null(at)) {
+                    keyless.push(at);
+                    continue;
+                }
+                let shard = if shards == 1 { 0 } else { shard_of(route.hash(at), shards as u32) as usize };
+                selections[shard][index].push(*row);
+            }
+            if !keyless.is_empty() {
+                self.count_keyless(batch, index, &keyless);
+            }
+        }
+        selections
+    }
+
+    /// Counts keyless rows for each query of the group that they would have been rows of.
+    fn count_keyless(&self, batch: &Prepared, group: usize, rows: &[usize]) {
+        for input in self.program.inputs.iter().filter(|input| input.group == Some(group)) {
+            let count = match input.gate {
+                None => rows.len(),
+                Some(gate) => {
+                    let gate = batch.evaluation.columns[gate].as_boolean();
+                    rows.iter().filter(|row| gate.value(**row)).count()
+                }
+            };
+            add(&self.stats.keyless, count);
+        }
+    }
+
+    fn expire_dedup(&mut self) {
+        let watermark = self.time.watermark();
+        if let Some(dedup) = &mut self.dedup
+            && watermark != NO_TIME
+            && watermark
+                >= self.dedup_expired.saturating_add(self.dedup_window / DEDUP_EXPIRE_SHARE)
+        {
+            dedup.expire(watermark);
+            self.dedup_expired = watermark;
+        }
+    }
+
+    fn now(&self) -> SourceTime {
+        SourceTime {
+            frontier: self.time.frontier(),
+            watermark: self.time.watermark(),
+            behind: self.time.is_behind(),
+        }
+    }
+
+    fn send_time(&mut self) {
+        let time = self.now();
+        self.stats.frontier.0.fetch_max(time.frontier, Relaxed);
+        for shard in &self.shards {
+            let _ = shard.send(ShardMessage::Time { source: self.source, time });
+        }
+    }
+
+    fn align(&mut self) {
+        for pause in self.time.align() {
+            let _ = self.reader.send(ReaderMessage::Pause {
+                partition: pause.partition,
+                paused: pause.paused,
+            });
+        }
+    }
+
+    /// Tells the shards that nothing follows. A bounded input that was read to its end closes
+    /// every window; one that was stopped closes none.
+    fn end(&mut self, finished: bool) {
+        let mut time = self.now();
+        time.behind = false;
+        if finished && self.time.all_finished() {
+            time.watermark = END_OF_TIME;
+        }
+        for shard in &self.shards {
+            let _ = shard.send(ShardMessage::Time { source: self.source, time });
+            let _ = shard.send(ShardMessage::SourceEnd { source: self.source });
+        }
+        let _ = self.reader.send(ReaderMessage::Stop);
+    }
+
+    fn tick(&mut self) {
+        let now = self.env.monotonic();
+        if now.saturating_sub(self.last_tick) < TICK {
+            return;
+        }
+        self.last_tick = now;
+        let behind = self.time.is_behind();
+        if self.time.tick(now) {
+            self.send_time();
+        } else if !behind {
+            // The shards learn that reading has caught up, and need not coalesce any more.
+            self.send_time();
+        }
+    }
+}
+
+impl Task for Sequencer {
+    fn poll(&mut self) -> Poll {
+        self.tick();
+        if let Some(output) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            return self.handle(output);
+        }
+        match self.inbox.try_recv() {
+            Ok((ticket, output)) if ticket == self.next => {
+                self.next += 1;
+                self.handle(output)
+            }
+            Ok((ticket, output)) => {
+                self.waiting.insert(ticket, output);
+                Poll::Ready
+            }
+            Err(TryRecvError::Empty) => Poll::Idle(Some(TICK)),
+            Err(TryRecvError::Disconnected) => {
+                self.end(false);
+                Poll::Done
+            }
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>) {
+        wait_for(&self.inbox, timeout);
+    }
+
+    fn name(&self) -> String {
+        format!("sequence {}", self.table)
+    }
+}

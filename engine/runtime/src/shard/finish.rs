@@ -1,0 +1,154 @@
+//! The last step before the sink: which rows are written, which deleted, which left alone.
+
+use super::rows::{Fate, Upserts};
+use super::written::{Liveness, Written, hash_columns};
+use crate::error::EngineError;
+use crate::plan::Chain;
+use crate::stats::{Stats, add};
+use arrow::array::{Array, UInt32Array};
+use arrow::compute::take_record_batch;
+use std::sync::Arc;
+use tidewheel_core::change::NO_EXPIRY;
+use tidewheel_core::time::{END_OF_TIME, EventTime, MICROS_PER_MILLI};
+use tidewheel_core::{ChangeBatch, Op};
+use tidewheel_sql::plan::OnEmpty;
+
+/// Turns a query's last rows into changes of its sink.
+pub struct Finisher {
+    chain: Arc<Chain>,
+    written: Written,
+}
+
+impl Finisher {
+    /// For a query of which nothing was written yet.
+    #[must_use]
+    pub fn new(chain: Arc<Chain>) -> Self {
+        let columns = chain.sink_columns.len();
+        Self { chain, written: Written::new(columns) }
+    }
+
+    /// Keys whose numbers were freed.
+    pub fn freed(&mut self, slots: &[u32]) {
+        for slot in slots {
+            self.written.forget(*slot);
+        }
+    }
+
+    /// Everything is to be written again.
+    pub fn forget_all(&mut self) {
+        self.written.forget_all();
+    }
+
+    /// The changes that rows make; `None` where they make none.
+    ///
+    /// # Errors
+    /// Not to be expected.
+    pub fn finish(
+        &mut self,
+        rows: &Upserts,
+        frontier: EventTime,
+        stats: &Stats,
+    ) -> Result<Option<ChangeBatch>, EngineError> {
+        let numbered = self.chain.current && !rows.slots.is_empty();
+        let hashes = if numbered { hash_columns(&rows.batch) } else { Vec::new() };
+        let keys: Vec<_> =
+            self.chain.key_columns.iter().map(|column| rows.batch.column(*column)).collect();
+        let mut picked: Vec<u32> = Vec::with_capacity(rows.fates.len());
+        let mut ops = Vec::with_capacity(rows.fates.len());
+        let mut live_ms = Vec::with_capacity(rows.fates.len());
+        let mut changed = Vec::with_capacity(rows.fates.len());
+        let mut urgent = false;
+        let mut keyless = 0;
+        for (row, fate) in rows.fates.iter().enumerate() {
+            if keys.iter().any(|key| key.is_null(row)) {
+                keyless += usize::from(*fate == Fate::Live);
+                continue;
+            }
+            let (op, bits) = if numbered {
+                self.current(rows, row, *fate, &hashes, frontier)
+            } else {
+                match fate {
+                    Fate::Live => (Op::Upsert, u64::MAX),
+                    Fate::Empty if self.chain.current && self.chain.on_empty == OnEmpty::Keep => {
+                        continue;
+                    }
+                    Fate::Empty | Fate::Filtered if keys.is_empty() => continue,
+                    Fate::Empty | Fate::Filtered => (Op::Delete, u64::MAX),
+                }
+            };
+            if bits == 0 {
+                continue;
+            }
+            picked.push(row as u32);
+            ops.push(op);
+            live_ms.push(live(rows.empty_at[row], frontier));
+            changed.push(bits);
+            urgent |= rows.urgent[row];
+        }
+        add(&stats.keyless, keyless);
+        if picked.is_empty() {
+            return Ok(None);
+        }
+        add(&stats.changes, picked.len());
+        let batch = if picked.len() == rows.fates.len() {
+            rows.batch.clone()
+        } else {
+            take_record_batch(&rows.batch, &UInt32Array::from(picked))
+                .map_err(|error| EngineError::Expression(error.to_string()))?
+        };
+        Ok(Some(ChangeBatch {
+            rows: batch,
+            columns: self.chain.sink_columns.clone(),
+            ops,
+            live_ms,
+            changed,
+            urgent,
+        }))
+    }
+
+    /// A current value: what to do, and which columns changed (0: nothing).
+    fn current(
+        &mut self,
+        rows: &Upserts,
+        row: usize,
+        fate: Fate,
+        hashes: &[Vec<u64>],
+        frontier: EventTime,
+    ) -> (Op, u64) {
+        let slot = rows.slots[row];
+        let standing = self.written.liveness(slot);
+        match fate {
+            Fate::Live => {
+                let empty_at = rows.empty_at[row];
+                let bits = self.written.change(slot, row, hashes, Liveness::Live, empty_at, frontier);
+                (Op::Upsert, bits)
+            }
+            Fate::Empty => match self.chain.on_empty {
+                OnEmpty::Keep => (Op::Upsert, 0),
+                // Absent means the same as zero, so a key that came and went is not written.
+                OnEmpty::Zero if standing == Liveness::Absent => (Op::Upsert, 0),
+                OnEmpty::Zero => {
+                    let zero = Liveness::Zero;
+                    let bits = self.written.change(slot, row, hashes, zero, frontier, frontier);
+                    (Op::Upsert, bits)
+                }
+                OnEmpty::Delete => self.delete(slot, standing),
+            },
+            Fate::Filtered => self.delete(slot, standing),
+        }
+    }
+
+    fn delete(&mut self, slot: u32, standing: Liveness) -> (Op, u64) {
+        self.written.forget(slot);
+        (Op::Delete, if standing == Liveness::Absent { 0 } else { u64::MAX })
+    }
+}
+
+/// Milliseconds from the frontier until a window runs empty, rounded up.
+fn live(empty_at: EventTime, frontier: EventTime) -> i64 {
+    if empty_at == END_OF_TIME {
+        return NO_EXPIRY;
+    }
+    let micros = empty_at.saturating_sub(frontier).max(0);
+    micros / MICROS_PER_MILLI + i64::from(micros % MICROS_PER_MILLI != 0)
+}

@@ -1,0 +1,76 @@
+//! What shards are told. Control travels in the same channel as data.
+
+use crate::scan::program::Evaluation;
+use std::sync::Arc;
+use tidewheel_core::EventTime;
+
+/// A source's time after a batch or a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceTime {
+    /// The table's frontier.
+    pub frontier: EventTime,
+    /// The table's watermark.
+    pub watermark: EventTime,
+    /// True while the source is being read back to its end: coalesce harder.
+    pub behind: bool,
+}
+
+/// A shard's rows of one chunk.
+#[derive(Debug)]
+pub struct SourceRows {
+    /// The source table.
+    pub source: usize,
+    /// Result columns and keys, shared by all shards.
+    pub evaluation: Arc<Evaluation>,
+    /// Event time of each row.
+    pub time: Arc<Vec<EventTime>>,
+    /// Second part of each row's order.
+    pub seq: Arc<Vec<u64>>,
+    /// The watermark before each row.
+    pub watermark: Arc<Vec<EventTime>>,
+    /// Rows that are no repeats, for queries without a keyed operator.
+    pub fresh: Arc<Vec<u32>>,
+    /// For each key group, the rows of this shard.
+    pub selections: Vec<Vec<u32>>,
+    /// The source's time after the chunk.
+    pub after: SourceTime,
+    /// The partition and the offset after the chunk.
+    pub progress: (u32, u64),
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub enum ShardMessage {
+    /// Rows of a source.
+    Rows(Box<SourceRows>),
+    /// Time went on without rows.
+    Time {
+        /// The source table.
+        source: usize,
+        /// Its time.
+        time: SourceTime,
+    },
+    /// Nothing follows of this source.
+    SourceEnd {
+        /// The source table.
+        source: usize,
+    },
+}
+
+/// What sinks tell shards. It goes beside the data, in a channel without bound, so that a sink
+/// never waits for a shard that waits for it; there is at most one credit a query under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feedback {
+    /// A query's sink is ready for more.
+    Credit {
+        /// The query.
+        query: usize,
+        /// Most rows that it wants.
+        rows: usize,
+    },
+    /// A query's sink lost what was written: everything live is to be written again.
+    Rewrite {
+        /// The query.
+        query: usize,
+    },
+}

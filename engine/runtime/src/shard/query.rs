@@ -1,0 +1,516 @@
+//! One query's state in one shard.
+
+use super::finish::Finisher;
+use super::message::{SourceRows, SourceTime};
+use super::rows::{Delta, Fate, Upserts, upserts};
+use super::step::{StepState, TIMERS_AT_ONCE, lateness, micros, over, regroup, types};
+use crate::error::EngineError;
+use crate::plan::{Chain, Keyed};
+use crate::scan::program::QueryInput;
+use crate::sink::message::SinkMessage;
+use crate::stats::Stats;
+use arrow::array::{ArrayRef, AsArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewheel_kernel::change::{Changes, OperatorStats};
+use tidewheel_kernel::input::Input;
+use tidewheel_kernel::keys::KeyEncoder;
+use tidewheel_kernel::latest::{LatestInput, LatestOperator};
+use tidewheel_kernel::over::OverOperator;
+use tidewheel_kernel::regroup::RegroupOperator;
+use tidewheel_kernel::spec::{AggregateSpec, SetSpec};
+use tidewheel_kernel::window::{SetId, WindowOperator};
+
+/// Where a query's rows are kept first.
+pub enum First {
+    /// Nowhere: rows go straight on.
+    None,
+    /// In a set of a key group's window operator, which other queries share.
+    Set {
+        /// The key group.
+        group: usize,
+        /// The set.
+        set: SetId,
+    },
+    /// In groups of its own.
+    Group(Box<RegroupOperator>),
+    /// As newest rows.
+    Latest(Box<LatestOperator>),
+    /// In OVER windows.
+    Over(Box<OverOperator>),
+}
+
+/// One query in one shard.
+pub struct QueryShard {
+    /// The query.
+    pub chain: Arc<Chain>,
+    /// What it takes from its source's program.
+    pub input: QueryInput,
+    /// Its first operator.
+    pub first: First,
+    /// The operators after it.
+    pub rest: Vec<StepState>,
+    identity: Option<KeyEncoder>,
+    finisher: Finisher,
+    /// Key numbers of the last operator that are free once its rows are written.
+    freed_later: Vec<u32>,
+    /// To the query's sink task.
+    pub sink: Sender<SinkMessage>,
+    /// Rows that the sink is ready for; 0: it is busy.
+    pub credit: usize,
+    /// When it was served last.
+    pub served: Duration,
+    /// The time that the tail was told last.
+    pub told: Option<SourceTime>,
+    /// The sink was told that nothing follows.
+    pub done: bool,
+}
+
+/// Aggregates whose columns are those of the program instead of the head's.
+fn remap(aggregates: &[AggregateSpec], columns: &[usize]) -> Vec<AggregateSpec> {
+    aggregates
+        .iter()
+        .map(|aggregate| AggregateSpec {
+            args: aggregate.args.iter().map(|arg| columns[*arg]).collect(),
+            filter: aggregate.filter.map(|filter| columns[filter]),
+            ..aggregate.clone()
+        })
+        .collect()
+}
+
+impl QueryShard {
+    /// A query's state; a first window set goes into its key group's operator.
+    ///
+    /// # Errors
+    /// A column's type cannot be a key, or the shape is not executed.
+    pub fn new(
+        chain: Arc<Chain>,
+        input: QueryInput,
+        groups: &mut [Option<WindowOperator>],
+        sink: Sender<SinkMessage>,
+    ) -> Result<Self, EngineError> {
+        let failed = |error: arrow::error::ArrowError| EngineError::Plan {
+            query: chain.name.clone(),
+            message: error.to_string(),
+        };
+        let mut after_over = false;
+        let first = match chain.steps.first().map(|step| (step, &step.keyed)) {
+            None => First::None,
+            Some((_, Keyed::Window { window, emit, aggregates, .. })) => {
+                let group = input.group.ok_or(EngineError::Defect)?;
+                let set = SetSpec {
+                    filter: input.gate,
+                    window: *window,
+                    emit: *emit,
+                    aggregates: remap(aggregates, &input.columns),
+                    retracting: false,
+                };
+                let operator =
+                    groups.get_mut(group).and_then(Option::as_mut).ok_or(EngineError::Defect)?;
+                First::Set { group, set: operator.add_set(&set) }
+            }
+            Some((step, keyed @ Keyed::Group { .. })) => {
+                let encoder = StepState::identity_encoder(step)?;
+                let operator = regroup(keyed, encoder, false).ok_or(EngineError::Defect)?;
+                First::Group(Box::new(operator))
+            }
+            Some((step, Keyed::Latest { keys, state_ttl })) => First::Latest(Box::new(
+                LatestOperator::new(
+                    SchemaRef::clone(&step.input),
+                    keys.clone(),
+                    state_ttl.map(micros),
+                )
+                .map_err(failed)?,
+            )),
+            Some((step, Keyed::Over { calls, .. })) => {
+                after_over = true;
+                let all: Vec<usize> = (0..step.input.fields().len()).collect();
+                let types = types(&step.input, &all);
+                let operator = OverOperator::new(types, SchemaRef::clone(&step.output), calls);
+                First::Over(Box::new(operator.map_err(failed)?))
+            }
+            Some((_, Keyed::TopN { .. })) => {
+                return Err(EngineError::Plan {
+                    query: chain.name.clone(),
+                    message: "top-N needs a GROUP BY below it".to_owned(),
+                });
+            }
+        };
+        let all: Vec<_> = chain.steps.iter().chain(&chain.tail).collect();
+        let asked =
+            |at: usize| all.get(at + 1).is_some_and(|step| StepState::asks_identity(step));
+        let mut rest = Vec::new();
+        for (at, step) in chain.steps.iter().enumerate().skip(1) {
+            rest.push(StepState::new(&chain.name, step, after_over && at == 1, asked(at))?);
+        }
+        let identity = match chain.steps.first() {
+            Some(step) if asked(0) && !after_over => Some(StepState::identity_encoder(step)?),
+            _ => None,
+        };
+        Ok(Self {
+            finisher: Finisher::new(Arc::clone(&chain)),
+            freed_later: Vec::new(),
+            identity,
+            chain,
+            input,
+            first,
+            rest,
+            sink,
+            credit: 0,
+            served: Duration::ZERO,
+            told: None,
+            done: false,
+        })
+    }
+
+    /// Takes a batch's rows, where they do not go through a shared operator. Rows without keyed
+    /// operator are handed to the sink at once.
+    ///
+    /// # Errors
+    /// The rows do not fit.
+    pub fn rows(
+        &mut self,
+        shard: usize,
+        rows: &SourceRows,
+        stats: &Stats,
+    ) -> Result<(), EngineError> {
+        if matches!(self.first, First::Set { .. }) {
+            return Ok(());
+        }
+        let all: &[u32] = match self.input.group {
+            Some(group) => &rows.selections[group],
+            None if shard == 0 => &rows.fresh,
+            None => return Ok(()),
+        };
+        let gate = self.input.gate.map(|gate| rows.evaluation.columns[gate].as_boolean());
+        let chosen: Vec<u32> = match gate {
+            None => all.to_vec(),
+            Some(gate) => all.iter().copied().filter(|row| gate.value(*row as usize)).collect(),
+        };
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<ArrayRef> = self
+            .input
+            .columns
+            .iter()
+            .map(|id| Arc::clone(&rows.evaluation.columns[*id]))
+            .collect();
+        let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
+        let keys = self.input.group.map(|group| &rows.evaluation.keys[group]);
+        match (&mut self.first, keys) {
+            (First::None, _) => self.pass(&columns, &chosen, shard, stats),
+            (First::Group(operator), Some(keys)) => {
+                operator.process(&Input {
+                    keys,
+                    rows: &chosen,
+                    time: &rows.time,
+                    seq: &rows.seq,
+                    watermark: &rows.watermark,
+                    columns: &columns,
+                    retract: None,
+                });
+                Ok(())
+            }
+            (First::Latest(operator), _) => operator
+                .process(&LatestInput {
+                    columns: &columns,
+                    rows: &chosen,
+                    time: &rows.time,
+                    seq: &rows.seq,
+                    retract: None,
+                })
+                .map_err(failed),
+            (First::Over(operator), Some(keys)) => {
+                let input = Input {
+                    keys,
+                    rows: &chosen,
+                    time: &rows.time,
+                    seq: &rows.seq,
+                    watermark: &rows.watermark,
+                    columns: &columns,
+                    retract: None,
+                };
+                match over(&self.chain.steps[0], operator, &input, stats)? {
+                    Some(delta) => self.after_over(&delta, shard, stats),
+                    None => Ok(()),
+                }
+            }
+            _ => Err(EngineError::Defect),
+        }
+    }
+
+    fn after_over(&mut self, delta: &Delta, shard: usize, stats: &Stats) -> Result<(), EngineError> {
+        if let Some(next) = self.rest.first_mut() {
+            return next.delta(delta, stats);
+        }
+        if !self.chain.tail.is_empty() {
+            return Err(EngineError::Plan {
+                query: self.chain.name.clone(),
+                message: "a GROUP BY above OVER must hold the PARTITION BY's columns".to_owned(),
+            });
+        }
+        // Into an append-only table: rows as they are known on arrival.
+        let added: Vec<bool> = match &delta.retract {
+            None => vec![true; delta.time.len()],
+            Some(retract) => retract.iter().map(|retract| !retract).collect(),
+        };
+        let rows: Vec<u32> =
+            (0..added.len() as u32).filter(|row| added[*row as usize]).collect();
+        self.pass(delta.batch.columns(), &rows, shard, stats)
+    }
+
+    /// Sends rows straight to the sink; blocks while the sink is behind.
+    fn pass(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: &[u32],
+        shard: usize,
+        stats: &Stats,
+    ) -> Result<(), EngineError> {
+        let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
+        let indices = UInt32Array::from(rows.to_vec());
+        let columns = columns
+            .iter()
+            .map(|column| take(column, &indices, None))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let schema = match self.chain.steps.last() {
+            Some(step) => &step.program.schema,
+            None => &self.chain.head.schema,
+        };
+        let batch = super::rows::batch(schema, columns, rows.len())?;
+        let upserts = Upserts {
+            fates: vec![Fate::Live; rows.len()],
+            slots: Vec::new(),
+            identities: Vec::new(),
+            empty_at: vec![tidewheel_core::time::END_OF_TIME; rows.len()],
+            urgent: vec![true; rows.len()],
+            batch,
+        };
+        if let Some(batch) = self.finisher.finish(&upserts, 0, stats)? {
+            let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: false });
+        }
+        Ok(())
+    }
+
+    /// Time went on. True when timers are left for another call.
+    pub fn advance(&mut self, time: SourceTime) -> bool {
+        let mut more = match &mut self.first {
+            First::Group(operator) => {
+                operator.advance(time.frontier, time.watermark, TIMERS_AT_ONCE)
+            }
+            First::Latest(operator) => {
+                operator.advance(time.frontier, time.watermark);
+                false
+            }
+            First::Over(operator) => {
+                if let Err(error) = operator.advance(time.watermark) {
+                    tracing::error!(query = self.chain.name, %error, "OVER rows cannot be read");
+                }
+                false
+            }
+            First::None | First::Set { .. } => false,
+        };
+        // Other steps go on in time when they are pulled, once they have all rows from below.
+        if matches!(self.first, First::Over(_))
+            && let Some(next) = self.rest.first_mut()
+        {
+            more |= next.advance(time);
+        }
+        more
+    }
+
+    /// The rows that changed, of the last operator of this shard, at most about `max`.
+    fn pull(
+        &mut self,
+        groups: &mut [Option<WindowOperator>],
+        time: SourceTime,
+        max: usize,
+        include_expiry: bool,
+        stats: &Stats,
+    ) -> Result<(Option<Upserts>, bool), EngineError> {
+        let last = self.rest.len();
+        let mut more = false;
+        for at in 0..last {
+            // Everything below, then time, then what changed above.
+            loop {
+                let rows = if at == 0 {
+                    self.pull_first(groups, usize::MAX, true, stats)?
+                } else {
+                    self.rest[at - 1].take(usize::MAX, true, stats)?
+                };
+                let Some(rows) = rows else { break };
+                self.rest[at].upserts(&rows, stats)?;
+            }
+            more |= self.rest[at].advance(time);
+        }
+        let rows = match self.rest.last_mut() {
+            Some(step) => {
+                let rows = step.take(max, include_expiry, stats)?;
+                let freed = step.freed();
+                self.freed_later.extend(freed);
+                rows
+            }
+            None => self.pull_first(groups, max, include_expiry, stats)?,
+        };
+        Ok((rows, more))
+    }
+
+    fn pull_first(
+        &mut self,
+        groups: &mut [Option<WindowOperator>],
+        max: usize,
+        include_expiry: bool,
+        stats: &Stats,
+    ) -> Result<Option<Upserts>, EngineError> {
+        let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
+        let changes: Option<Changes> = match &mut self.first {
+            First::None | First::Over(_) => None,
+            First::Set { group, set } => match groups.get_mut(*group).and_then(Option::as_mut) {
+                Some(operator) => operator.take_changes(*set, max, include_expiry),
+                None => None,
+            },
+            First::Group(operator) => operator.take_changes(max, include_expiry),
+            First::Latest(operator) => operator.take_changes(max).map_err(failed)?,
+        };
+        match (changes, self.chain.steps.first()) {
+            (Some(changes), Some(step)) => {
+                upserts(step, changes, self.identity.as_ref(), stats).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn take_freed(&mut self, groups: &mut [Option<WindowOperator>]) -> Vec<u32> {
+        match &mut self.first {
+            First::Set { group, set } => groups
+                .get_mut(*group)
+                .and_then(Option::as_mut)
+                .map(|operator| operator.take_freed(*set))
+                .unwrap_or_default(),
+            First::Group(operator) => operator.take_freed(),
+            First::None | First::Latest(_) | First::Over(_) => Vec::new(),
+        }
+    }
+
+    /// Sends the sink what changed, if it is ready for it. Returns whether something was sent, and
+    /// whether something is left.
+    ///
+    /// # Errors
+    /// An expression cannot be evaluated at all.
+    pub fn serve(
+        &mut self,
+        shard: usize,
+        groups: &mut [Option<WindowOperator>],
+        time: SourceTime,
+        include_expiry: bool,
+        stats: &Stats,
+    ) -> Result<bool, EngineError> {
+        if self.credit == 0 {
+            return Ok(false);
+        }
+        let max = self.credit;
+        if !self.chain.tail.is_empty() {
+            return self.serve_tail(shard, groups, time, stats);
+        }
+        loop {
+            let (rows, more) = self.pull(groups, time, max, include_expiry, stats)?;
+            if self.rest.is_empty() {
+                let freed = self.take_freed(groups);
+                let Some(rows) = rows else {
+                    self.finisher.freed(&freed);
+                    return Ok(more);
+                };
+                let changes = self.finisher.finish(&rows, time.frontier, stats)?;
+                self.finisher.freed(&freed);
+                if let Some(batch) = changes {
+                    self.credit = 0;
+                    let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: true });
+                    return Ok(true);
+                }
+            } else {
+                let _ = self.take_freed(groups);
+                let freed = std::mem::take(&mut self.freed_later);
+                let Some(rows) = rows else {
+                    self.finisher.freed(&freed);
+                    return Ok(more);
+                };
+                let changes = self.finisher.finish(&rows, time.frontier, stats)?;
+                self.finisher.freed(&freed);
+                if let Some(batch) = changes {
+                    self.credit = 0;
+                    let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: true });
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Sends the tail all that changed, and the time up to which that is all.
+    fn serve_tail(
+        &mut self,
+        shard: usize,
+        groups: &mut [Option<WindowOperator>],
+        time: SourceTime,
+        stats: &Stats,
+    ) -> Result<bool, EngineError> {
+        let mut batches = Vec::new();
+        loop {
+            let (rows, _) = self.pull(groups, time, usize::MAX, true, stats)?;
+            match rows {
+                Some(rows) => batches.push(rows),
+                None => break,
+            }
+        }
+        let freed = self.take_freed(groups);
+        drop(freed);
+        if batches.is_empty() && self.told == Some(time) {
+            return Ok(false);
+        }
+        self.told = Some(time);
+        self.credit = 0;
+        let _ = self.sink.send(SinkMessage::Upserts { shard, batches, time });
+        Ok(true)
+    }
+
+    /// The sink lost what was written.
+    pub fn rewrite(&mut self, groups: &mut [Option<WindowOperator>]) {
+        self.finisher.forget_all();
+        match (self.rest.last_mut(), &mut self.first) {
+            (Some(step), _) => step.refresh(),
+            (None, First::Set { group, set }) => {
+                if let Some(operator) = groups.get_mut(*group).and_then(Option::as_mut) {
+                    operator.refresh(*set);
+                }
+            }
+            (None, First::Group(operator)) => operator.refresh(),
+            (None, First::Latest(operator)) => operator.refresh(),
+            (None, First::None | First::Over(_)) => {}
+        }
+    }
+
+    /// Counters of the operators that are the query's own.
+    #[must_use]
+    pub fn stats(&self) -> Vec<OperatorStats> {
+        let first = match &self.first {
+            First::Group(operator) => Some(operator.stats()),
+            First::Latest(operator) => Some(operator.stats()),
+            First::Over(operator) => Some(operator.stats()),
+            First::None | First::Set { .. } => None,
+        };
+        first.into_iter().chain(self.rest.iter().map(StepState::stats)).collect()
+    }
+
+    /// The allowed lateness of the first operator, microseconds.
+    #[must_use]
+    pub fn lateness(&self) -> i64 {
+        match self.chain.steps.first().map(|step| &step.keyed) {
+            Some(Keyed::Window { emit, .. } | Keyed::Group { emit, .. }) => lateness(*emit),
+            _ => 0,
+        }
+    }
+}

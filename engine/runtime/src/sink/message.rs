@@ -1,0 +1,33 @@
+//! What sink tasks are told.
+
+use crate::shard::message::SourceTime;
+use crate::shard::rows::Upserts;
+use tidewheel_core::ChangeBatch;
+
+/// What a sink task is told.
+#[derive(Debug)]
+pub enum SinkMessage {
+    /// Changes to write.
+    Changes {
+        /// The shard they are from.
+        shard: usize,
+        /// The changes.
+        batch: ChangeBatch,
+        /// The shard used its credit for them.
+        credit: bool,
+    },
+    /// Rows for the query's tail.
+    Upserts {
+        /// The shard they are from.
+        shard: usize,
+        /// The rows.
+        batches: Vec<Upserts>,
+        /// The shard's time, up to which these are all.
+        time: SourceTime,
+    },
+    /// The shard has nothing more.
+    Done {
+        /// The shard.
+        shard: usize,
+    },
+}

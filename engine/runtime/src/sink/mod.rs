@@ -1,0 +1,315 @@
+//! Sink tasks: one a query. They run the query's tail, write, retry, and give shards credit.
+
+pub mod message;
+pub mod side;
+
+use crate::error::EngineError;
+use crate::plan::Chain;
+use crate::shard::finish::Finisher;
+use crate::shard::message::{Feedback, SourceTime};
+use crate::shard::step::StepState;
+use crate::stats::{Stats, add};
+use crate::task::{Poll, Task, wait_for};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use message::SinkMessage;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tidewheel_core::time::NO_TIME;
+use tidewheel_core::{ChangeBatch, Env, Progress, Sink, SinkError};
+
+/// Most rows that a shard hands over at once.
+pub const CREDIT_ROWS: usize = 8_192;
+/// First and longest pause between two tries of a sink that is away.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// The sink task of one query.
+pub struct SinkTask {
+    /// The query's number.
+    pub query: usize,
+    /// The query.
+    pub chain: Arc<Chain>,
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// What it is told.
+    pub inbox: Receiver<SinkMessage>,
+    /// To the shards.
+    pub shards: Vec<Sender<Feedback>>,
+    /// The operators that see all shards.
+    pub tail: Vec<StepState>,
+    /// For the tail's rows.
+    pub finisher: Finisher,
+    /// The world.
+    pub env: Arc<dyn Env>,
+    /// Counters.
+    pub stats: Arc<Stats>,
+    /// Errors that stop the run.
+    pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
+    /// Told to stop although not everything could be written.
+    pub give_up: Arc<std::sync::atomic::AtomicBool>,
+    state: State,
+}
+
+/// What moves while a sink task runs.
+struct State {
+    /// Batches to write, and the shard that gets credit once they are.
+    queue: VecDeque<(ChangeBatch, Option<usize>)>,
+    /// Each shard's time, and whether it is done.
+    times: Vec<(SourceTime, bool)>,
+    /// Shards to give credit to, and when.
+    credits: Vec<(usize, Duration)>,
+    retry_at: Duration,
+    back_off: Duration,
+    started: bool,
+    counted_writes: u64,
+    tail_more: bool,
+}
+
+impl SinkTask {
+    /// A sink task before its first message.
+    #[allow(clippy::too_many_arguments)]
+    #[must_use]
+    pub fn new(
+        query: usize,
+        chain: Arc<Chain>,
+        sink: Box<dyn Sink>,
+        inbox: Receiver<SinkMessage>,
+        shards: Vec<Sender<Feedback>>,
+        tail: Vec<StepState>,
+        env: Arc<dyn Env>,
+        stats: Arc<Stats>,
+        errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
+        give_up: Arc<std::sync::atomic::AtomicBool>,
+    ) -> Self {
+        let time = SourceTime { frontier: NO_TIME, watermark: NO_TIME, behind: true };
+        let state = State {
+            queue: VecDeque::new(),
+            times: vec![(time, false); shards.len()],
+            credits: Vec::new(),
+            retry_at: Duration::ZERO,
+            back_off: BACK_OFF.0,
+            started: false,
+            counted_writes: 0,
+            tail_more: false,
+        };
+        let finisher = Finisher::new(Arc::clone(&chain));
+        Self {
+            query,
+            chain,
+            sink,
+            inbox,
+            shards,
+            tail,
+            finisher,
+            env,
+            stats,
+            errors,
+            give_up,
+            state,
+        }
+    }
+
+    fn credit(&mut self, shard: usize) {
+        let message = Feedback::Credit { query: self.query, rows: CREDIT_ROWS };
+        let _ = self.shards[shard].send(message);
+    }
+
+    /// Gives the shard credit, now or once `EMIT ON CHANGE EVERY` has passed.
+    fn credit_later(&mut self, shard: usize) {
+        match self.chain.emit_every {
+            Some(every) if !self.all_ended() => {
+                self.state.credits.push((shard, self.env.monotonic() + every));
+            }
+            _ => self.credit(shard),
+        }
+    }
+
+    fn all_ended(&self) -> bool {
+        self.state.times.iter().all(|(_, done)| *done)
+    }
+
+    fn handle(&mut self, message: SinkMessage) -> Result<(), EngineError> {
+        match message {
+            SinkMessage::Changes { shard, batch, credit } => {
+                self.state.queue.push_back((batch, credit.then_some(shard)));
+                Ok(())
+            }
+            SinkMessage::Upserts { shard, batches, time } => {
+                for rows in &batches {
+                    if let Some(first) = self.tail.first_mut() {
+                        first.upserts(rows, &self.stats)?;
+                    }
+                }
+                self.state.times[shard].0 = time;
+                self.tail()?;
+                self.credit_later(shard);
+                Ok(())
+            }
+            SinkMessage::Done { shard } => {
+                self.state.times[shard].1 = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The time that all shards have reached.
+    fn time(&self) -> SourceTime {
+        let times = self.state.times.iter().map(|(time, _)| *time);
+        times
+            .reduce(|a, b| SourceTime {
+                frontier: a.frontier.min(b.frontier),
+                watermark: a.watermark.min(b.watermark),
+                behind: a.behind || b.behind,
+            })
+            .unwrap_or(SourceTime { frontier: NO_TIME, watermark: NO_TIME, behind: true })
+    }
+
+    fn tail(&mut self) -> Result<(), EngineError> {
+        let time = self.time();
+        let last = self.tail.len();
+        let mut more = false;
+        for at in 0..last {
+            if at > 0 {
+                while let Some(rows) = self.tail[at - 1].take(usize::MAX, true, &self.stats)? {
+                    self.tail[at].upserts(&rows, &self.stats)?;
+                }
+            }
+            while self.tail[at].advance(time) {
+                more = true;
+            }
+        }
+        self.state.tail_more = more;
+        if let Some(step) = self.tail.last_mut() {
+            while let Some(rows) = step.take(CREDIT_ROWS, true, &self.stats)? {
+                if let Some(batch) = self.finisher.finish(&rows, time.frontier, &self.stats)? {
+                    self.state.queue.push_back((batch, None));
+                }
+            }
+            let freed = step.freed();
+            self.finisher.freed(&freed);
+        }
+        Ok(())
+    }
+
+    /// Writes the first waiting batch. False when the sink is away.
+    fn write(&mut self) -> Result<bool, EngineError> {
+        let Some((batch, _)) = self.state.queue.front() else { return Ok(true) };
+        let progress = Progress::default();
+        let written = self.sink.write(batch, &progress);
+        let writes = self.sink.writes();
+        add(&self.stats.writes, writes.saturating_sub(self.state.counted_writes) as usize);
+        self.state.counted_writes = writes;
+        match written {
+            Ok(()) => {
+                self.state.back_off = BACK_OFF.0;
+                if let Some((_, Some(shard))) = self.state.queue.pop_front() {
+                    self.credit_later(shard);
+                }
+                Ok(true)
+            }
+            Err(SinkError::Fatal(message)) => {
+                Err(EngineError::Sink { table: self.chain.sink.name.clone(), message })
+            }
+            Err(SinkError::Retry(message)) => {
+                self.away(&message);
+                Ok(false)
+            }
+            Err(SinkError::Rewrite(message)) => {
+                for shard in &self.shards {
+                    let _ = shard.send(Feedback::Rewrite { query: self.query });
+                }
+                if let Some(step) = self.tail.last_mut() {
+                    self.finisher.forget_all();
+                    step.refresh();
+                }
+                self.away(&message);
+                Ok(false)
+            }
+        }
+    }
+
+    fn away(&mut self, message: &str) {
+        let table = &self.chain.sink.name;
+        tracing::warn!(table, message, retry_in = ?self.state.back_off, "the sink is away");
+        self.stats.sink_retries.fetch_add(1, Relaxed);
+        self.state.retry_at = self.env.monotonic() + self.state.back_off;
+        self.state.back_off = (self.state.back_off * 2).min(BACK_OFF.1);
+    }
+
+    fn step(&mut self) -> Result<Poll, EngineError> {
+        if !self.state.started {
+            self.state.started = true;
+            for shard in 0..self.shards.len() {
+                self.credit(shard);
+            }
+            return Ok(Poll::Ready);
+        }
+        let now = self.env.monotonic();
+        let due: Vec<usize> =
+            self.state.credits.iter().filter(|(_, at)| *at <= now).map(|(shard, _)| *shard).collect();
+        self.state.credits.retain(|(_, at)| *at > now);
+        for shard in due {
+            self.credit(shard);
+        }
+        if !self.state.queue.is_empty() {
+            if now < self.state.retry_at {
+                if self.give_up.load(Relaxed) {
+                    return self.close();
+                }
+                let wait = (self.state.retry_at - now).min(Duration::from_millis(100));
+                return Ok(Poll::Idle(Some(wait)));
+            }
+            return Ok(if self.write()? { Poll::Ready } else { Poll::Idle(Some(BACK_OFF.0)) });
+        }
+        match self.inbox.try_recv() {
+            Ok(message) => {
+                self.handle(message)?;
+                Ok(Poll::Ready)
+            }
+            Err(TryRecvError::Empty) if self.all_ended() => self.close(),
+            Err(TryRecvError::Empty) => {
+                let next = self.state.credits.iter().map(|(_, at)| at.saturating_sub(now)).min();
+                Ok(Poll::Idle(next))
+            }
+            Err(TryRecvError::Disconnected) => self.close(),
+        }
+    }
+
+    fn close(&mut self) -> Result<Poll, EngineError> {
+        let closed = self.sink.close();
+        let writes = self.sink.writes();
+        add(&self.stats.writes, writes.saturating_sub(self.state.counted_writes) as usize);
+        self.state.counted_writes = writes;
+        closed.map_err(|error| EngineError::Sink {
+            table: self.chain.sink.name.clone(),
+            message: error.to_string(),
+        })?;
+        Ok(Poll::Done)
+    }
+}
+
+impl Task for SinkTask {
+    fn poll(&mut self) -> Poll {
+        match self.step() {
+            Ok(poll) => poll,
+            Err(error) => {
+                self.errors.lock().push(error);
+                Poll::Done
+            }
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>) {
+        // While a batch waits for its retry, messages do not matter.
+        if self.state.queue.is_empty() {
+            wait_for(&self.inbox, timeout);
+        } else {
+            self.env.sleep(timeout.unwrap_or(BACK_OFF.0));
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("sink {}", self.chain.name)
+    }
+}

@@ -1,0 +1,147 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Live features from SQL: reads event streams, keeps features current in Redis.
+#[derive(Debug, Parser)]
+#[command(name = "tidewheel", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Print results, errors and logs as JSON, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the queries of SQL files or folders, until their inputs end or Ctrl-C.
+    Run(RunArgs),
+    /// Check SQL files or folders and print every error; touches no table.
+    Check(QueryArgs),
+    /// Print the streaming plan: what is read, what is shared, what is emitted when.
+    Explain(QueryArgs),
+    /// Write the events of simulated shoppers, the same for the same seed.
+    Simulate(SimulateArgs),
+    /// Show the features of an embedded store: one key, or all as they change.
+    Features(FeaturesArgs),
+}
+
+/// Which queries, and changes to their tables.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// SQL files, or folders of which every `*.sql` is read (subfolders are not).
+    #[arg(default_value = "queries", value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Set an option of a table, for example `--set shopper_events.connector=file`. Options
+    /// that only the old connector knows are then ignored.
+    #[arg(long = "set", value_name = "TABLE.OPTION=VALUE")]
+    pub sets: Vec<String>,
+    /// Read every source table from here instead: `file:PATH`, `log:DIR`, or `kafka:BROKERS`.
+    #[arg(long, value_name = "CONNECTOR:WHERE")]
+    pub from: Option<String>,
+    /// Write every sink table here instead: `file:DIR` (a file a table), `store:DIR`,
+    /// `redis:URL`, `print:` or `blackhole:`.
+    #[arg(long, value_name = "CONNECTOR:WHERE")]
+    pub into: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which queries.
+    #[command(flatten)]
+    pub queries: QueryArgs,
+    /// Threads that hold state; default: one a core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub shards: Option<u16>,
+    /// Threads that decode; default: one a core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub decoders: Option<u16>,
+    /// No progress bar and no summary.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// The form of simulated lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShapeArg {
+    /// As the topic is written today.
+    Today,
+    /// As an older transformer wrote it: transactions carry no amounts.
+    Older,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Where to: `-` (stdout), a file's path, `log:DIR`, or `kafka:BROKERS/TOPIC`.
+    #[arg(long, short, default_value = "-", value_name = "WHERE")]
+    pub out: String,
+    /// How many lines; without it, for ever.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub events: Option<u64>,
+    /// Lines for each second of wall time; 0: as fast as it goes. With a rate, event time is
+    /// the wall clock.
+    #[arg(long, default_value_t = 0.0, value_name = "N")]
+    pub rate: f64,
+    /// Chooses among all possible runs.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// How many shoppers.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub shoppers: u32,
+    /// How many products.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub products: u32,
+    /// Events for each second of event time; with --rate, that rate.
+    #[arg(long, value_name = "N")]
+    pub per_second: Option<f64>,
+    /// Event time of the first event, milliseconds since 1970; with --rate, now.
+    #[arg(long, value_name = "MS")]
+    pub start: Option<i64>,
+    /// The most milliseconds that events arrive after their time.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    pub disorder: u32,
+    /// Fraction of lines that repeat an earlier event.
+    #[arg(long, default_value_t = 0.0, value_name = "0..1")]
+    pub repeats: f64,
+    /// Fraction of lines that come late.
+    #[arg(long, default_value_t = 0.0, value_name = "0..1")]
+    pub late: f64,
+    /// Fraction of lines whose time lies far ahead.
+    #[arg(long, default_value_t = 0.0, value_name = "0..1")]
+    pub future: f64,
+    /// Fraction of lines that are broken.
+    #[arg(long, default_value_t = 0.0, value_name = "0..1")]
+    pub broken: f64,
+    /// Fraction of lines with a harmless inconsistency.
+    #[arg(long, default_value_t = 0.01, value_name = "0..1")]
+    pub untidy: f64,
+    /// The form of the lines.
+    #[arg(long, value_enum, default_value_t = ShapeArg::Today)]
+    pub shape: ShapeArg,
+}
+
+/// Arguments of `features`.
+#[derive(Debug, Args)]
+pub struct FeaturesArgs {
+    /// The embedded store's folder.
+    #[arg(value_name = "DIR")]
+    pub store: PathBuf,
+    /// Only keys that begin so, for example `user:42:`.
+    #[arg(default_value = "", value_name = "PREFIX")]
+    pub prefix: String,
+    /// Go on showing the features that change, until Ctrl-C.
+    #[arg(long, short)]
+    pub watch: bool,
+    /// With --watch: stop after that many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<u64>,
+    /// The most keys to show.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub limit: usize,
+}

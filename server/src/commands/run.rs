@@ -1,0 +1,65 @@
+//! `tidewheel run`.
+
+use crate::cli::RunArgs;
+use crate::error::CliError;
+use crate::load::{program, registry};
+use crate::progress::{Progress, summary_text};
+use crate::signal::Stop;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewheel_core::Env;
+use tidewheel_core::env::SystemEnv;
+use tidewheel_runtime::{RunOptions, Running};
+
+/// How often progress is shown and signals are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs until the inputs end, or a signal.
+pub fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
+    let registry = registry();
+    let program = program(&args.queries, &registry)?;
+    if program.queries.is_empty() {
+        return Err(CliError::Usage("there is no INSERT INTO … SELECT to run".to_owned()));
+    }
+    if !program.warnings.0.is_empty() && !args.quiet && !json {
+        eprintln!("{}", program.warnings);
+    }
+    let stop = Stop::listen();
+    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry));
+    let mut options = RunOptions::default();
+    if let Some(shards) = args.shards {
+        options.shards = shards.into();
+    }
+    if let Some(decoders) = args.decoders {
+        options.decoders = decoders.into();
+    }
+    let running = Running::start(&program, &env, &options)?;
+    let mut progress = Progress::new(args.quiet || json);
+    let mut stopped = 0;
+    while !running.is_finished() {
+        let asked = stop.count();
+        if asked > stopped {
+            stopped = asked;
+            if asked == 1 {
+                running.engine.stop();
+            } else {
+                running.engine.give_up();
+            }
+        }
+        if !running.engine.errors().is_empty() {
+            running.engine.give_up();
+        }
+        progress.show(running.engine.stats(), running.engine.is_bounded());
+        std::thread::sleep(TICK);
+    }
+    let took = progress.finish();
+    let summary = running.wait()?;
+    if json {
+        let mut value = serde_json::to_value(&summary).unwrap_or_default();
+        value["seconds"] = took.as_secs_f64().into();
+        println!("{value}");
+    } else if !args.quiet {
+        eprintln!("{}", summary_text(&summary, took));
+    }
+    Ok(())
+}
