@@ -1,4 +1,21 @@
 //! OVER windows by key: the value of each row among the rows before it.
+//!
+//! Rows of a key come in any order. Each is emitted as it comes, with the values it has among the
+//! rows that are there; a row that comes later but belongs earlier changes the values of those
+//! after it, which are then taken back and emitted anew. A row that the watermark has passed is
+//! final, since no row before it can come any more: its columns go, and only what the frames of
+//! later rows need is kept. A row at or behind the watermark is late and left out.
+//!
+//! What a call costs: ROW_NUMBER and LAG look their value up; an aggregate over an unbounded frame
+//! keeps two cells a key, one for its final rows and one for all of them, so that a row that comes
+//! in order costs one update, and one that does not a fold over the rows not yet final; an
+//! aggregate over a bounded frame is a fold over that frame.
+
+mod calls;
+mod operator;
+mod state;
+
+pub use operator::{OverBatch, OverOperator};
 
 use crate::spec::AggregateSpec;
 
