@@ -1,1 +1,21 @@
-//! To come.
+//! Windows by key: slices, sessions, timers, and the changes they make.
+//!
+//! [`WindowOperator`] is one shard's share of one (input, key): it finds a row's key once and
+//! hands the row to its lanes. A lane is the state of one set, or of several that share their
+//! slices. `moving` holds lanes with one row a key, `closing` those with a row a window,
+//! `session` those of sessions. Below them: `grid` says where windows and slices lie, `slices`
+//! and `tree` keep a key's slices, `cells` the aggregates, `entries` and `table` number keys, and
+//! `wheel` keeps the timers.
+
+mod cells;
+mod entries;
+mod grid;
+mod lane;
+mod moving;
+mod operator;
+mod slices;
+mod table;
+mod tree;
+mod wheel;
+
+pub use operator::{LateRows, SetId, WindowOperator};

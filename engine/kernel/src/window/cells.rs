@@ -1,0 +1,204 @@
+//! The cells of one set of aggregates: numbering, applying rows, merging, reading.
+
+use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
+use crate::input::Input;
+use crate::spec::AggregateSpec;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+
+/// All aggregates of a set; they number their cells alike.
+pub(crate) struct CellSet {
+    groups: Vec<StoreGroup>,
+    outputs: usize,
+    next: Cell,
+    free: Vec<Cell>,
+    /// For each cell the rows added less those taken back; only kept for retracting input.
+    rows: Option<Vec<i64>>,
+    unknown_retractions: u64,
+    thin_rows: Vec<u32>,
+    thin_cells: Vec<Cell>,
+}
+
+impl CellSet {
+    pub(crate) fn new(specs: &[AggregateSpec], retracting: bool) -> Self {
+        Self {
+            groups: new_stores(specs, retracting),
+            outputs: specs.len(),
+            next: 0,
+            free: Vec::new(),
+            rows: retracting.then(Vec::new),
+            unknown_retractions: 0,
+            thin_rows: Vec::new(),
+            thin_cells: Vec::new(),
+        }
+    }
+
+    /// A cell that stands for no rows.
+    pub(crate) fn take(&mut self) -> Cell {
+        if let Some(cell) = self.free.pop() {
+            return cell;
+        }
+        let cell = self.next;
+        self.next += 1;
+        if let Some(rows) = &mut self.rows {
+            rows.push(0);
+        }
+        cell
+    }
+
+    /// Clears a cell and gives it back.
+    pub(crate) fn give_back(&mut self, cell: Cell) {
+        // A cell taken since the stores last grew holds nothing yet.
+        self.grow();
+        for group in &mut self.groups {
+            group.store.clear(cell);
+        }
+        if let Some(rows) = &mut self.rows {
+            rows[cell as usize] = 0;
+        }
+        self.free.push(cell);
+    }
+
+    fn grow(&mut self) {
+        for group in &mut self.groups {
+            group.store.grow(self.next as usize);
+        }
+    }
+
+    /// Adds row `rows[i]` of the input to cell `cells[i]`, for each `i`; or takes it back.
+    pub(crate) fn apply(&mut self, rows: &[u32], cells: &[Cell], input: &Input<'_>, retract: bool) {
+        if rows.is_empty() {
+            return;
+        }
+        self.grow();
+        if let Some(counts) = &mut self.rows {
+            for &cell in cells {
+                counts[cell as usize] += if retract { -1 } else { 1 };
+            }
+        }
+        for group in &mut self.groups {
+            let (rows, cells) = match group.filter {
+                None => (rows, cells),
+                Some(filter) => {
+                    self.thin_rows.clear();
+                    self.thin_cells.clear();
+                    if let Some(chosen) = input.columns[filter].as_boolean_opt() {
+                        for (&row, &cell) in rows.iter().zip(cells) {
+                            if is_true(chosen, row) {
+                                self.thin_rows.push(row);
+                                self.thin_cells.push(cell);
+                            }
+                        }
+                    }
+                    (&self.thin_rows[..], &self.thin_cells[..])
+                }
+            };
+            if rows.is_empty() {
+                continue;
+            }
+            let columns: smallvec::SmallVec<[ArrayRef; 2]> = group
+                .args
+                .iter()
+                .map(|&arg| input.columns[arg].clone())
+                .collect();
+            let args = Args {
+                columns: &columns,
+                time: input.time,
+                seq: input.seq,
+            };
+            if retract {
+                group.store.retract(cells, rows, &args);
+            } else {
+                group.store.update(cells, rows, &args);
+            }
+        }
+    }
+
+    /// Rows added less rows taken back; `None` where the input does not retract.
+    pub(crate) fn row_count(&self, cell: Cell) -> Option<i64> {
+        self.rows.as_ref().map(|rows| rows[cell as usize])
+    }
+
+    /// Counts a row taken back that was not there.
+    pub(crate) fn count_unknown_retraction(&mut self) {
+        self.unknown_retractions += 1;
+    }
+
+    pub(crate) fn unknown_retractions(&self) -> u64 {
+        self.unknown_retractions
+    }
+
+    /// Adds the rows of `from`, a slice beside those that `into` holds, to a cell made to be read.
+    pub(crate) fn merge_spans(&mut self, merges: &[(Cell, Cell)]) {
+        if merges.is_empty() {
+            return;
+        }
+        self.grow();
+        for group in &mut self.groups {
+            for &(into, from) in merges {
+                group.store.merge_span(into, from);
+            }
+        }
+    }
+
+    /// Adds the rows of `from` to `into`, which more rows may be added to.
+    pub(crate) fn merge(&mut self, into: Cell, from: Cell) {
+        self.grow();
+        for group in &mut self.groups {
+            group.store.merge(into, from);
+        }
+        if let Some(rows) = &mut self.rows {
+            rows[into as usize] += rows[from as usize];
+        }
+    }
+
+    /// The values of cells: one array an aggregate, in the order of the set's list.
+    pub(crate) fn read(&mut self, cells: &[Cell]) -> Vec<ArrayRef> {
+        self.grow();
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; self.outputs];
+        for group in &mut self.groups {
+            let arrays = group.store.read_all(cells);
+            for (&member, array) in group.members.iter().zip(arrays) {
+                columns[member] = Some(array);
+            }
+        }
+        columns.into_iter().flatten().collect()
+    }
+
+    /// Allocated bytes, estimated.
+    pub(crate) fn state_bytes(&self) -> usize {
+        let stores: usize = self
+            .groups
+            .iter()
+            .map(|group| group.store.state_bytes())
+            .sum();
+        let rows = self
+            .rows
+            .as_ref()
+            .map_or(0, |rows| rows.capacity() * size_of::<i64>());
+        stores + rows + self.free.capacity() * size_of::<Cell>()
+    }
+
+    pub(crate) fn bound_reached(&self) -> u64 {
+        self.groups
+            .iter()
+            .map(|group| group.store.bound_reached())
+            .sum()
+    }
+
+    /// Cells in use.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> usize {
+        self.next as usize - self.free.len()
+    }
+}
+
+/// Whether a Boolean is true; NULL is not.
+pub(crate) fn is_true(column: &BooleanArray, row: u32) -> bool {
+    let row = row as usize;
+    column.value(row) && column.is_valid(row)
+}
+
+/// Keeps those rows where a set's filter is true.
+pub(crate) fn passes(filter: Option<&BooleanArray>, row: u32) -> bool {
+    filter.is_none_or(|column| is_true(column, row))
+}

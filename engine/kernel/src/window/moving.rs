@@ -1,0 +1,678 @@
+//! Lanes of sets with one row a key: the current window, or the last that closed.
+//!
+//! A view is one set's window that moves over the lane's slices. Views of one lane share the
+//! slices; each has its own dirty lists. An entry has one timer: the first time at which a slice
+//! enters or leaves the window of some view.
+
+use super::cells::CellSet;
+use super::entries::{DirtyLists, Entries};
+use super::grid::{Grid, MovingWindow, Pick, ROW_TIME_LIMIT, Windows};
+use super::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use super::slices::SliceList;
+use super::table::KeyTable;
+use super::tree::Forest;
+use super::wheel::TimerWheel;
+use crate::aggregate::Cell;
+use crate::change::{Changes, RowState};
+use crate::input::Input;
+use crate::keys::KeyEncoder;
+use crate::spec::{AggregateSpec, Emit, SetSpec, WINDOW_TIME_GAP};
+use hashbrown::HashMap;
+use tidewheel_core::EventTime;
+use tidewheel_core::time::NO_TIME;
+
+/// Most views of one lane: bits of an entry's flags.
+const VIEWS_MAX: usize = 16;
+/// No timer is set.
+const UNARMED: EventTime = EventTime::MAX;
+
+#[derive(Debug)]
+struct Entry {
+    slices: SliceList,
+    /// When the entry's timer is due.
+    armed: EventTime,
+    /// Views to read again because of an event.
+    event: u16,
+    /// Views to read again because time went on.
+    expiry: u16,
+    /// Views whose last reported row was live.
+    live: u16,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            slices: SliceList::default(),
+            armed: UNARMED,
+            event: 0,
+            expiry: 0,
+            live: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct View {
+    window: MovingWindow,
+    /// Its window at the lane's clock, and as slice numbers.
+    range: (EventTime, EventTime),
+    slices: (i64, i64),
+    dirty: DirtyLists,
+    removed: bool,
+}
+
+/// A slice that was made since time last went on.
+#[derive(Debug, Clone, Copy)]
+struct NewSlice {
+    slot: u32,
+    index: i64,
+}
+
+pub(crate) struct MovingLane {
+    aggregates: Vec<AggregateSpec>,
+    filter: Option<usize>,
+    retracting: bool,
+    pick: Pick,
+    grid: Grid,
+    /// At least one view has gaps between its windows.
+    gaps: bool,
+    clock: EventTime,
+    views: Vec<View>,
+    cells: CellSet,
+    forest: Forest,
+    entries: Entries<Entry>,
+    wheel: TimerWheel,
+    new_slices: Vec<NewSlice>,
+    /// For `LastClosed`: values of windows that were not read before a row came that is late
+    /// for them, by slot: the window's end, and a cell.
+    frozen: HashMap<u32, (EventTime, Cell), foldhash::fast::FixedState>,
+    late_rows: u64,
+    // Buffers.
+    rows: Vec<u32>,
+    row_cells: Vec<Cell>,
+    taken_back: Vec<(u32, u32, i64)>,
+    parts: Vec<Cell>,
+}
+
+impl MovingLane {
+    /// `None` for sessions, and for sets that emit a row a window.
+    pub(crate) fn new(spec: &SetSpec) -> Option<Self> {
+        let pick = match spec.emit {
+            Emit::Current => Pick::Current,
+            Emit::LastClosed => Pick::LastClosed,
+            _ => return None,
+        };
+        let windows = Windows::new(&spec.window)?;
+        let mut lane = Self {
+            aggregates: spec.aggregates.clone(),
+            filter: spec.filter,
+            retracting: spec.retracting,
+            pick,
+            grid: Grid::of(&windows),
+            gaps: false,
+            clock: NO_TIME,
+            views: Vec::new(),
+            cells: CellSet::new(&spec.aggregates, spec.retracting),
+            forest: Forest::default(),
+            entries: Entries::new(),
+            wheel: TimerWheel::new(),
+            new_slices: Vec::new(),
+            frozen: HashMap::default(),
+            late_rows: 0,
+            rows: Vec::new(),
+            row_cells: Vec::new(),
+            taken_back: Vec::new(),
+            parts: Vec::new(),
+        };
+        lane.add_view(windows);
+        Some(lane)
+    }
+
+    fn add_view(&mut self, windows: Windows) -> usize {
+        let window = MovingWindow {
+            windows,
+            pick: self.pick,
+        };
+        self.gaps |= windows.gaps();
+        self.views.push(View {
+            window,
+            range: (0, 0),
+            slices: (0, 0),
+            dirty: DirtyLists::default(),
+            removed: false,
+        });
+        let view = self.views.len() - 1;
+        self.move_views(self.clock);
+        let reader = self.entries.add_reader();
+        debug_assert_eq!(reader, view);
+        view
+    }
+
+    fn move_views(&mut self, clock: EventTime) {
+        self.clock = clock;
+        for view in &mut self.views {
+            view.range = view.window.range(clock);
+            view.slices = (self.grid.index(view.range.0), self.grid.index(view.range.1));
+        }
+    }
+
+    /// The first slice that some view still needs at its slice range.
+    fn first_needed(&self) -> i64 {
+        let views = self.views.iter().filter(|view| !view.removed);
+        views.map(|view| view.slices.0).min().unwrap_or(i64::MAX)
+    }
+
+    fn mark(views: &mut [View], entry: &mut Entry, slot: u32, mut bits: u16, event: bool) {
+        bits &= !(if event {
+            entry.event
+        } else {
+            entry.event | entry.expiry
+        });
+        if event {
+            entry.event |= bits;
+        } else {
+            entry.expiry |= bits;
+        }
+        while bits != 0 {
+            let dirty = &mut views[bits.trailing_zeros() as usize].dirty;
+            if event {
+                dirty.event.push_back(slot);
+            } else {
+                dirty.expiry.push_back(slot);
+            }
+            bits &= bits - 1;
+        }
+    }
+
+    /// Sets the entry's timer if `at` is before the one it has.
+    fn arm(&mut self, slot: u32, at: EventTime) {
+        let entry = self.entries.get_mut(slot);
+        if at < entry.armed {
+            entry.armed = at;
+            self.wheel.set(at, slot);
+        }
+    }
+
+    /// The first time after `now` at which a slice enters or leaves some view's window.
+    fn next_change(&self, slices: &SliceList, now: EventTime) -> EventTime {
+        let live = slices.live();
+        let mut next = UNARMED;
+        for view in self.views.iter().filter(|view| !view.removed) {
+            let (lo, hi) = if now == self.clock {
+                view.slices
+            } else {
+                let (lo, hi) = view.window.range(now);
+                (self.grid.index(lo), self.grid.index(hi))
+            };
+            if let Some(slice) = live.get(slices.position(lo)) {
+                next = next.min(view.window.leave(self.grid.start(slice.index())));
+            }
+            if let Some(last) = live.last()
+                && last.index() >= hi
+                && let Some(slice) = live.get(slices.position(hi))
+            {
+                next = next.min(view.window.enter(self.grid.start(slice.index())));
+            }
+        }
+        next
+    }
+
+    /// Brings an entry whose timer was due up to `now`.
+    fn bring_up(&mut self, slot: u32, now: EventTime) {
+        let before = self.entries.get(slot).armed.saturating_sub(1);
+        let mut bits = 0;
+        let mut first_needed = i64::MAX;
+        for (number, view) in self
+            .views
+            .iter()
+            .enumerate()
+            .filter(|(_, view)| !view.removed)
+        {
+            let slices = &self.entries.get(slot).slices;
+            let (old_lo, old_hi) = view.window.range(before);
+            let (lo, hi) = if now == self.clock {
+                view.slices
+            } else {
+                let (lo, hi) = view.window.range(now);
+                (self.grid.index(lo), self.grid.index(hi))
+            };
+            let between = |from: i64, to: i64| {
+                let slice = slices.live().get(slices.position(from));
+                slice.is_some_and(|slice| slice.index() < to)
+            };
+            if between(self.grid.index(old_lo), lo) || between(self.grid.index(old_hi), hi) {
+                bits |= 1 << number;
+            }
+            first_needed = first_needed.min(lo);
+        }
+        let entry = self.entries.get_mut(slot);
+        Self::mark(&mut self.views, entry, slot, bits, false);
+        entry
+            .slices
+            .trim(first_needed, |cell| self.cells.give_back(cell));
+        self.forest
+            .trim(&mut entry.slices, first_needed, &mut self.cells);
+        entry.armed = UNARMED;
+        let next = self.next_change(&self.entries.get(slot).slices, now);
+        if next != UNARMED {
+            self.arm(slot, next);
+        }
+    }
+
+    fn forget_if_unused(&mut self, slot: u32, keys: &mut KeyTable) {
+        let entry = self.entries.get(slot);
+        if entry.slices.is_empty() && entry.event | entry.expiry | entry.live == 0 {
+            if let Some((_, cell)) = self.frozen.remove(&slot) {
+                self.cells.give_back(cell);
+            }
+            self.entries.remove(slot, keys);
+        }
+    }
+
+    /// Keeps the value of the last closed window, if it waits to be read, as it was before a row
+    /// that is late for it.
+    fn freeze(&mut self, slot: u32, watermark: EventTime) {
+        if self.entries.get(slot).armed <= watermark {
+            self.bring_up(slot, watermark);
+        }
+        let entry = self.entries.get_mut(slot);
+        if entry.event | entry.expiry == 0 {
+            return;
+        }
+        let (start, end) = self.views[0].window.range(watermark);
+        if let Some(&(frozen_end, cell)) = self.frozen.get(&slot) {
+            if frozen_end == end {
+                return;
+            }
+            self.cells.give_back(cell);
+        }
+        let range = (self.grid.index(start), self.grid.index(end));
+        let (first, last) = (
+            entry.slices.position(range.0),
+            entry.slices.position(range.1),
+        );
+        if first == last {
+            self.frozen.remove(&slot);
+            return;
+        }
+        self.parts.clear();
+        self.forest.cover(
+            &mut entry.slices,
+            range,
+            (first, last),
+            &mut self.cells,
+            &mut self.parts,
+        );
+        let cell = self.cells.take();
+        let merges: Vec<(Cell, Cell)> = self.parts.iter().map(|&part| (cell, part)).collect();
+        self.cells.merge_spans(&merges);
+        self.frozen.insert(slot, (end, cell));
+    }
+
+    fn apply(&mut self, input: &Input<'_>) {
+        self.cells.apply(&self.rows, &self.row_cells, input, false);
+        self.rows.clear();
+        self.row_cells.clear();
+        if self.taken_back.is_empty() {
+            return;
+        }
+        // Rows are added before any is taken back: a batch may hold both for one slice.
+        let taken_back = std::mem::take(&mut self.taken_back);
+        for &(row, slot, index) in &taken_back {
+            match self.entries.get(slot).slices.get(index) {
+                Some(cell) if self.cells.row_count(cell).is_some_and(|rows| rows > 0) => {
+                    self.cells.apply(&[row], &[cell], input, true);
+                    let entry = self.entries.get_mut(slot);
+                    self.forest.touch(&entry.slices, index, &mut self.cells);
+                    if self.cells.row_count(cell) == Some(0) {
+                        entry.slices.remove(index);
+                        self.forest
+                            .trim(&mut entry.slices, i64::MIN, &mut self.cells);
+                        self.cells.give_back(cell);
+                    }
+                }
+                _ => self.cells.count_unknown_retraction(),
+            }
+        }
+        self.taken_back = taken_back;
+        self.taken_back.clear();
+    }
+}
+
+impl Lane for MovingLane {
+    fn process(
+        &mut self,
+        rows: &[KeyedRow],
+        keys: &mut KeyTable,
+        input: &Input<'_>,
+        late: &mut Vec<u32>,
+    ) {
+        let first_needed = self.first_needed();
+        // Rows come mostly in order: the last row's slice is the next one's.
+        let (mut start, mut end, mut index) = (0, 0, 0);
+        for &KeyedRow { row, key } in rows {
+            let time = input.time[row as usize];
+            if !(-ROW_TIME_LIMIT..=ROW_TIME_LIMIT).contains(&time) {
+                self.late_rows += 1;
+                continue;
+            }
+            if time < start || time >= end {
+                index = self.grid.index(time);
+                start = self.grid.start(index);
+                end = self.grid.start(index + 1);
+            }
+            if self.gaps && !self.views.iter().any(|view| view.window.windows.hold(time)) {
+                continue;
+            }
+            let retract = input.retract.is_some_and(|retract| retract[row as usize]);
+            if self.pick == Pick::LastClosed {
+                let windows = self.views[0].window.windows;
+                let watermark = input.watermark[row as usize].max(self.clock);
+                if windows.last_end_holding(time) - WINDOW_TIME_GAP <= watermark {
+                    self.late_rows += 1;
+                    late.push(row);
+                    continue;
+                }
+                if windows.first_end_after(time) - WINDOW_TIME_GAP <= watermark
+                    && let Some(slot) = self.entries.find(key)
+                {
+                    self.apply(input);
+                    self.freeze(slot, watermark);
+                }
+            } else if index < first_needed {
+                self.late_rows += 1;
+                continue;
+            }
+            let slot = self.entries.find_or_insert(key, keys);
+            let entry = self.entries.get_mut(slot);
+            if self.pick == Pick::Current {
+                let mut bits = 0;
+                for (number, view) in self.views.iter().enumerate() {
+                    bits |= u16::from(time >= view.range.0 && !view.removed) << number;
+                }
+                Self::mark(&mut self.views, entry, slot, bits, true);
+            }
+            if retract {
+                self.taken_back.push((row, slot, index));
+                continue;
+            }
+            let (cell, new) = entry.slices.get_or_insert(index, || self.cells.take());
+            if new {
+                self.new_slices.push(NewSlice { slot, index });
+            }
+            self.forest.touch(&entry.slices, index, &mut self.cells);
+            self.rows.push(row);
+            self.row_cells.push(cell);
+        }
+        self.apply(input);
+    }
+
+    fn set_time(&mut self, frontier: EventTime, watermark: EventTime, keys: &mut KeyTable) {
+        let clock = match self.pick {
+            Pick::Current => frontier,
+            Pick::LastClosed => watermark,
+        };
+        let before: Vec<i64> = self.views.iter().map(|view| view.slices.1).collect();
+        if clock > self.clock {
+            self.move_views(clock);
+        }
+        let new_slices = std::mem::take(&mut self.new_slices);
+        for &NewSlice { slot, index } in &new_slices {
+            if self.entries.key(slot).is_none() {
+                continue;
+            }
+            let start = self.grid.start(index);
+            let mut next = UNARMED;
+            let mut bits = 0;
+            for (number, view) in self.views.iter().enumerate().filter(|(_, v)| !v.removed) {
+                if index >= view.slices.1 {
+                    next = next.min(view.window.enter(start));
+                } else if index >= view.slices.0 {
+                    next = next.min(view.window.leave(start));
+                    // It may have been read while it was not in the window yet.
+                    bits |= u16::from(index >= before[number]) << number;
+                }
+            }
+            let event = self.pick == Pick::Current;
+            Self::mark(
+                &mut self.views,
+                self.entries.get_mut(slot),
+                slot,
+                bits,
+                event,
+            );
+            if next == UNARMED {
+                // It came and went; the entry may hold nothing else.
+                next = self.clock;
+            }
+            self.arm(slot, next);
+        }
+        self.new_slices = new_slices;
+        self.new_slices.clear();
+        let _ = keys;
+    }
+
+    fn drain(&mut self, budget: &mut usize, keys: &mut KeyTable) -> bool {
+        while *budget > 0 {
+            let Some(timer) = self.wheel.pop(self.clock) else {
+                return false;
+            };
+            *budget -= 1;
+            let slot = timer.id;
+            if self.entries.key(slot).is_some() && self.entries.get(slot).armed == timer.deadline {
+                self.bring_up(slot, self.clock);
+                self.forget_if_unused(slot, keys);
+            }
+        }
+        true
+    }
+
+    fn take_changes(
+        &mut self,
+        view: usize,
+        max: usize,
+        include_expiry: bool,
+        keys: &mut KeyTable,
+        encoder: &KeyEncoder,
+    ) -> Option<Changes> {
+        let mut out = ChangeRows::default();
+        let mut looked_at = Vec::new();
+        let bit = 1_u16 << view;
+        let mut nothing: Option<Cell> = None;
+        while out.len() < max {
+            let Some(slot) = self.views[view].dirty.pop(include_expiry) else {
+                break;
+            };
+            let Some(key) = self.entries.key(slot) else {
+                continue;
+            };
+            let entry = self.entries.get_mut(slot);
+            if (entry.event | entry.expiry) & bit == 0 {
+                continue;
+            }
+            let urgent = entry.event & bit != 0;
+            entry.event &= !bit;
+            entry.expiry &= !bit;
+            looked_at.push(slot);
+            let View {
+                window,
+                range,
+                slices: numbers,
+                ..
+            } = &self.views[view];
+            let frozen = match self.frozen.remove(&slot) {
+                Some((end, cell)) if end == range.1 => Some(cell),
+                Some((_, cell)) => {
+                    out.scratch.push(cell);
+                    None
+                }
+                None => None,
+            };
+            let first = entry.slices.position(numbers.0);
+            let last = entry.slices.position(numbers.1);
+            let (cell, state, empty_at) = if first == last && frozen.is_none() {
+                if entry.live & bit == 0 {
+                    continue;
+                }
+                entry.live &= !bit;
+                let cell = *nothing.get_or_insert_with(|| self.cells.take());
+                (cell, RowState::Empty, self.clock)
+            } else {
+                entry.live |= bit;
+                let mut empty_at = self.clock;
+                for slice in &entry.slices.live()[last.saturating_sub(1)..] {
+                    let start = self.grid.start(slice.index());
+                    if slice.index() >= numbers.1 && window.enter(start) > empty_at {
+                        break;
+                    }
+                    empty_at = window.leave(start);
+                }
+                let cell = match frozen {
+                    Some(cell) => {
+                        out.scratch.push(cell);
+                        cell
+                    }
+                    None => {
+                        self.parts.clear();
+                        self.forest.cover(
+                            &mut entry.slices,
+                            *numbers,
+                            (first, last),
+                            &mut self.cells,
+                            &mut self.parts,
+                        );
+                        out.merged(&self.parts, &mut self.cells)
+                    }
+                };
+                (cell, RowState::Live, empty_at)
+            };
+            out.slots.push(slot);
+            out.keys.push(key);
+            out.window_start.push(range.0);
+            out.window_end.push(range.1);
+            out.states.push(state);
+            out.empty_at.push(empty_at);
+            out.urgent.push(urgent);
+            out.cells.push(cell);
+        }
+        out.scratch.extend(nothing);
+        let changes = out.finish(&mut self.cells, keys, encoder);
+        for slot in looked_at {
+            self.forget_if_unused(slot, keys);
+        }
+        changes
+    }
+
+    fn take_freed(&mut self, view: usize) -> Vec<u32> {
+        self.entries.take_freed(view)
+    }
+
+    fn refresh(&mut self, view: usize) {
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let entry = self.entries.get_mut(slot);
+            if entry.live & (1 << view) != 0 {
+                Self::mark(&mut self.views, entry, slot, 1 << view, false);
+            }
+        }
+    }
+
+    fn try_join(&mut self, spec: &SetSpec, _keys: &mut KeyTable) -> Option<usize> {
+        let windows = Windows::new(&spec.window)?;
+        let longest = self
+            .views
+            .iter()
+            .map(|view| view.window.windows.size())
+            .max()?;
+        let joins = self.pick == Pick::Current
+            && spec.emit == Emit::Current
+            && self.views.len() < VIEWS_MAX
+            && spec.filter == self.filter
+            && spec.retracting == self.retracting
+            && same_aggregates(&spec.aggregates, &self.aggregates)
+            && self.grid.has_edges_of(&Grid::of(&windows))
+            // Slices that only a longer window needs are gone already.
+            && (self.entries.len() == 0 || windows.size() <= longest)
+            && self.gaps == windows.gaps();
+        if !joins {
+            return None;
+        }
+        let view = self.add_view(windows);
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let entry = self.entries.get_mut(slot);
+            Self::mark(&mut self.views, entry, slot, 1 << view, false);
+            let next = self.next_change(&self.entries.get(slot).slices, self.clock);
+            self.arm(slot, next);
+        }
+        Some(view)
+    }
+
+    fn remove_view(&mut self, view: usize, keys: &mut KeyTable) -> bool {
+        self.views[view].removed = true;
+        self.views[view].dirty = DirtyLists::default();
+        self.entries.remove_reader(view);
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let entry = self.entries.get_mut(slot);
+            for flags in [&mut entry.event, &mut entry.expiry, &mut entry.live] {
+                *flags &= !(1 << view);
+            }
+            self.forget_if_unused(slot, keys);
+        }
+        self.views.iter().all(|view| view.removed)
+    }
+
+    fn close(&mut self, keys: &mut KeyTable) {
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            self.entries.remove(slot, keys);
+        }
+    }
+
+    fn stats(&self) -> LaneStats {
+        let mut slices = 0;
+        let mut lists = 0;
+        for slot in self.entries.slots() {
+            let list = &self.entries.get(slot).slices;
+            slices += list.live().len() as u64;
+            lists += list.heap_bytes();
+        }
+        let dirty: usize = self.views.iter().map(|view| view.dirty.state_bytes()).sum();
+        let bytes = lists
+            + dirty
+            + self.cells.state_bytes()
+            + self.forest.state_bytes()
+            + self.entries.state_bytes()
+            + self.wheel.state_bytes();
+        LaneStats {
+            slices,
+            late_rows: self.late_rows,
+            unknown_retractions: self.cells.unknown_retractions(),
+            bound_reached: self.cells.bound_reached(),
+            state_bytes: bytes as u64,
+        }
+    }
+}
+
+/// Whether two lists of aggregates compute the same over the same rows.
+fn same_aggregates(left: &[AggregateSpec], right: &[AggregateSpec]) -> bool {
+    let same = |(a, b): (&AggregateSpec, &AggregateSpec)| {
+        a.args == b.args
+            && a.arg_types == b.arg_types
+            && a.filter == b.filter
+            && a.result == b.result
+            && same_kind(a, b)
+    };
+    left.len() == right.len() && left.iter().zip(right).all(same)
+}
+
+fn same_kind(left: &AggregateSpec, right: &AggregateSpec) -> bool {
+    use crate::spec::AggregateKind::Custom;
+    match (&left.kind, &right.kind) {
+        (Custom(a), Custom(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Custom(_), _) | (_, Custom(_)) => false,
+        // The kinds are plain data: the text shows all of it.
+        (a, b) => format!("{a:?}") == format!("{b:?}"),
+    }
+}

@@ -1,0 +1,281 @@
+//! All sets over one key of one input, on one shard.
+
+use super::cells::passes;
+use super::lane::{KeyedRow, Lane};
+use super::table::KeyTable;
+use crate::change::{Changes, OperatorStats};
+use crate::input::Input;
+use crate::keys::KeyEncoder;
+use crate::spec::SetSpec;
+use arrow::array::{AsArray, BooleanArray};
+use tidewheel_core::EventTime;
+use tidewheel_core::time::NO_TIME;
+
+/// A set of an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetId(pub u32);
+
+/// Rows of a batch that were late for all their windows in one set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateRows {
+    /// The set.
+    pub set: SetId,
+    /// Their places in the batch, ascending.
+    pub rows: Vec<u32>,
+}
+
+struct LaneSlot {
+    filter: Option<usize>,
+    sets: Vec<SetId>,
+    lane: Box<dyn Lane>,
+}
+
+/// Which lane and view a set is.
+#[derive(Debug, Clone, Copy)]
+struct SetPlace {
+    lane: usize,
+    view: usize,
+}
+
+/// One shard's share of one (input, key): keyed windows for all sets that group by that key.
+///
+/// The caller hands rows to [`process`](Self::process), then says how far time has come with
+/// [`advance`](Self::advance), then reads what changed with
+/// [`take_changes`](Self::take_changes) and [`take_freed`](Self::take_freed). Values are
+/// computed when they are read, at the frontier and watermark of the last `advance`.
+pub struct WindowOperator {
+    encoder: KeyEncoder,
+    keys: KeyTable,
+    lanes: Vec<Option<LaneSlot>>,
+    sets: Vec<Option<SetPlace>>,
+    frontier: EventTime,
+    watermark: EventTime,
+    found: Vec<u32>,
+    chosen: Vec<KeyedRow>,
+}
+
+impl WindowOperator {
+    /// An operator for keys of this encoder. The sets are numbered in the order given.
+    #[must_use]
+    pub fn new(encoder: KeyEncoder, sets: Vec<SetSpec>) -> Self {
+        let mut operator = Self {
+            encoder,
+            keys: KeyTable::default(),
+            lanes: Vec::new(),
+            sets: Vec::new(),
+            frontier: NO_TIME,
+            watermark: NO_TIME,
+            found: Vec::new(),
+            chosen: Vec::new(),
+        };
+        operator.sets.resize(sets.len(), None);
+        // Finest slices first: then sets with coarser ones can join them.
+        let mut order: Vec<usize> = (0..sets.len()).collect();
+        order.sort_by_key(|&number| super::lane::edge_distance(&sets[number]));
+        for number in order {
+            let place = operator.place(&sets[number]);
+            operator.sets[number] = Some(place);
+            operator.enter(place, SetId(number as u32));
+        }
+        operator
+    }
+
+    /// The encoder of its keys.
+    #[must_use]
+    pub fn encoder(&self) -> &KeyEncoder {
+        &self.encoder
+    }
+
+    /// Adds a set. It joins the state of a running set where it adds no edge to its slices, and
+    /// reports the keys that are there already; else it starts without rows.
+    pub fn add_set(&mut self, spec: &SetSpec) -> SetId {
+        let place = self.place(spec);
+        let set = SetId(self.sets.len() as u32);
+        self.sets.push(Some(place));
+        self.enter(place, set);
+        set
+    }
+
+    fn enter(&mut self, place: SetPlace, set: SetId) {
+        if let Some(slot) = &mut self.lanes[place.lane] {
+            slot.sets.push(set);
+        }
+    }
+
+    fn place(&mut self, spec: &SetSpec) -> SetPlace {
+        for (number, slot) in self.lanes.iter_mut().enumerate() {
+            if let Some(slot) = slot
+                && let Some(view) = slot.lane.try_join(spec, &mut self.keys)
+            {
+                return SetPlace { lane: number, view };
+            }
+        }
+        let mut lane = super::lane::new_lane(spec);
+        lane.set_time(self.frontier, self.watermark, &mut self.keys);
+        let slot = LaneSlot {
+            filter: spec.filter,
+            sets: Vec::new(),
+            lane,
+        };
+        self.lanes.push(Some(slot));
+        SetPlace {
+            lane: self.lanes.len() - 1,
+            view: 0,
+        }
+    }
+
+    /// Ends a set and frees its state. Does nothing for one that has ended.
+    pub fn remove_set(&mut self, set: SetId) {
+        let Some(place) = self.sets.get_mut(set.0 as usize).and_then(Option::take) else {
+            return;
+        };
+        let Some(slot) = &mut self.lanes[place.lane] else {
+            return;
+        };
+        slot.sets.retain(|&other| other != set);
+        if slot.lane.remove_view(place.view, &mut self.keys) {
+            slot.lane.close(&mut self.keys);
+            self.lanes[place.lane] = None;
+        }
+    }
+
+    /// Takes the rows of a batch. Returns those that were late for all their windows, for each
+    /// set that has any.
+    pub fn process(&mut self, input: &Input<'_>) -> Vec<LateRows> {
+        let mut late_rows = Vec::new();
+        let filters: Vec<Option<&BooleanArray>> = self
+            .lanes
+            .iter()
+            .map(|slot| {
+                let filter = slot.as_ref()?.filter?;
+                input.columns[filter].as_boolean_opt()
+            })
+            .collect();
+        let active: Vec<usize> = (0..self.lanes.len())
+            .filter(|&number| self.lanes[number].is_some())
+            .collect();
+        self.found.clear();
+        for &row in input.rows {
+            let wanted = active.iter().any(|&number| passes(filters[number], row));
+            self.found.push(if wanted {
+                self.keys.find_or_insert(input.keys, row as usize)
+            } else {
+                super::entries::NONE
+            });
+        }
+        for number in active {
+            let Some(slot) = &mut self.lanes[number] else {
+                continue;
+            };
+            self.chosen.clear();
+            let rows = input.rows.iter().zip(&self.found);
+            self.chosen.extend(
+                rows.filter(|&(&row, _)| passes(filters[number], row))
+                    .map(|(&row, &key)| KeyedRow { row, key }),
+            );
+            if self.chosen.is_empty() {
+                continue;
+            }
+            let mut late = Vec::new();
+            slot.lane
+                .process(&self.chosen, &mut self.keys, input, &mut late);
+            if !late.is_empty() {
+                for &set in &slot.sets {
+                    late_rows.push(LateRows {
+                        set,
+                        rows: late.clone(),
+                    });
+                }
+            }
+        }
+        // Keys whose rows were all too late are in no lane.
+        for &key in &self.found {
+            if key != super::entries::NONE {
+                self.keys.forget_unused(key);
+            }
+        }
+        late_rows
+    }
+
+    /// Time has come this far; neither goes back. At most `budget` timers are worked off; true
+    /// if more are due, and `advance` is to be called again. Values read in between are of the
+    /// new time; only some changes that time alone makes are not marked yet.
+    pub fn advance(&mut self, frontier: EventTime, watermark: EventTime, budget: usize) -> bool {
+        self.frontier = self.frontier.max(frontier);
+        self.watermark = self.watermark.max(watermark);
+        let mut budget = budget;
+        let mut more = false;
+        for slot in self.lanes.iter_mut().flatten() {
+            slot.lane
+                .set_time(self.frontier, self.watermark, &mut self.keys);
+            more |= slot.lane.drain(&mut budget, &mut self.keys);
+        }
+        more
+    }
+
+    /// At most `max` rows of a set that changed since they were last taken, with their values
+    /// now: those that an event touched first, then, with `include_expiry`, those that only time
+    /// did. `None` if there are none.
+    pub fn take_changes(
+        &mut self,
+        set: SetId,
+        max: usize,
+        include_expiry: bool,
+    ) -> Option<Changes> {
+        let place = (*self.sets.get(set.0 as usize)?)?;
+        let slot = self.lanes[place.lane].as_mut()?;
+        slot.lane.take_changes(
+            place.view,
+            max,
+            include_expiry,
+            &mut self.keys,
+            &self.encoder,
+        )
+    }
+
+    /// The slots of a set that were freed since the last call. A slot is not used again before
+    /// every set that shares its state was asked.
+    pub fn take_freed(&mut self, set: SetId) -> Vec<u32> {
+        let place = self.sets.get(set.0 as usize).copied().flatten();
+        let slot = place.and_then(|place| Some((place, self.lanes[place.lane].as_mut()?)));
+        slot.map_or_else(Vec::new, |(place, slot)| slot.lane.take_freed(place.view))
+    }
+
+    /// Marks every live row of a set to be taken again, as one that time changed.
+    pub fn refresh(&mut self, set: SetId) {
+        if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
+            && let Some(slot) = &mut self.lanes[place.lane]
+        {
+            slot.lane.refresh(place.view);
+        }
+    }
+
+    /// How many sets share each stretch of state: for EXPLAIN and tests.
+    #[must_use]
+    pub fn shared_sets(&self) -> Vec<Vec<SetId>> {
+        self.lanes
+            .iter()
+            .flatten()
+            .map(|slot| slot.sets.clone())
+            .collect()
+    }
+
+    /// Counters. Goes over all keys: for a metrics page, not for every batch.
+    #[must_use]
+    pub fn stats(&self) -> OperatorStats {
+        let mut stats = OperatorStats {
+            keys: self.keys.len() as u64,
+            state_bytes: self.keys.state_bytes() as u64,
+            ..OperatorStats::default()
+        };
+        for slot in self.lanes.iter().flatten() {
+            let lane = slot.lane.stats();
+            stats.slices += lane.slices;
+            stats.late_rows += lane.late_rows;
+            stats.unknown_retractions += lane.unknown_retractions;
+            stats.bound_reached += lane.bound_reached;
+            stats.state_bytes += lane.state_bytes;
+        }
+        stats
+    }
+}

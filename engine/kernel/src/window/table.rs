@@ -1,0 +1,179 @@
+//! The keys of an operator: bytes to a dense number and back.
+
+use crate::keys::Keys;
+use hashbrown::HashTable;
+
+/// Set in an entry's `uses` while it stands in the list of keys that nothing uses.
+const NEVER: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    hash: u64,
+    start: u64,
+    len: u32,
+    uses: u32,
+}
+
+/// Keys by number, with how many users each has. A key is forgotten when its last user lets go.
+#[derive(Debug, Default)]
+pub(crate) struct KeyTable {
+    table: HashTable<u32>,
+    places: Vec<Place>,
+    bytes: Vec<u8>,
+    /// Bytes of forgotten keys in `bytes`.
+    garbage: u64,
+    free: Vec<u32>,
+}
+
+/// Forgotten keys' bytes are kept until there are this many, and more than of live ones.
+const GARBAGE_MIN: u64 = 1 << 16;
+
+impl KeyTable {
+    /// The number of a row's key, made if it is new. A new key has no users.
+    pub(crate) fn find_or_insert(&mut self, keys: &Keys, row: usize) -> u32 {
+        let (key, hash) = (keys.key(row), keys.hash(row));
+        let (places, bytes) = (&self.places, &self.bytes);
+        let found = self.table.find(hash, |&slot| {
+            let place = &places[slot as usize];
+            place.hash == hash && &bytes[range(place)] == key
+        });
+        if let Some(&slot) = found {
+            return slot;
+        }
+        let place = Place {
+            hash,
+            start: self.bytes.len() as u64,
+            len: key.len() as u32,
+            uses: 0,
+        };
+        self.bytes.extend_from_slice(key);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.places[slot as usize] = place;
+                slot
+            }
+            None => {
+                self.places.push(place);
+                (self.places.len() - 1) as u32
+            }
+        };
+        let places = &self.places;
+        self.table
+            .insert_unique(hash, slot, |&slot| places[slot as usize].hash);
+        slot
+    }
+
+    /// The key's bytes.
+    pub(crate) fn key(&self, slot: u32) -> &[u8] {
+        &self.bytes[range(&self.places[slot as usize])]
+    }
+
+    /// Numbers given out so far: all are below this.
+    pub(crate) fn capacity(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Keys held.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Notes one more user of a key.
+    pub(crate) fn retain(&mut self, slot: u32) {
+        self.places[slot as usize].uses += 1;
+    }
+
+    /// Notes one user less.
+    pub(crate) fn release(&mut self, slot: u32) {
+        let place = &mut self.places[slot as usize];
+        place.uses = place.uses.saturating_sub(1);
+        self.forget_unused(slot);
+    }
+
+    /// Forgets a key that has no users.
+    pub(crate) fn forget_unused(&mut self, slot: u32) {
+        let place = self.places[slot as usize];
+        if place.uses != 0 {
+            return;
+        }
+        if let Ok(entry) = self.table.find_entry(place.hash, |&other| other == slot) {
+            entry.remove();
+            self.places[slot as usize].uses = NEVER;
+            self.free.push(slot);
+            self.garbage += u64::from(place.len);
+            if self.garbage > GARBAGE_MIN && self.garbage * 2 > self.bytes.len() as u64 {
+                self.compact();
+            }
+        }
+    }
+
+    fn compact(&mut self) {
+        let mut live = Vec::with_capacity(self.bytes.len() - self.garbage as usize);
+        for place in self.places.iter_mut().filter(|place| place.uses != NEVER) {
+            let start = live.len() as u64;
+            live.extend_from_slice(&self.bytes[range(place)]);
+            place.start = start;
+        }
+        self.bytes = live;
+        self.garbage = 0;
+    }
+
+    /// Allocated bytes, estimated.
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.bytes.capacity()
+            + self.places.capacity() * size_of::<Place>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.table.allocation_size()
+    }
+}
+
+fn range(place: &Place) -> std::ops::Range<usize> {
+    let start = place.start as usize;
+    start..start + place.len as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeyEncoder;
+    use arrow::array::{ArrayRef, StringViewArray};
+    use arrow::datatypes::DataType;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    #[test]
+    fn forgotten_keys_give_back_number_and_bytes() {
+        let encoder = KeyEncoder::new(&[DataType::Utf8View]).expect("a type");
+        let mut table = KeyTable::default();
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut held: BTreeMap<String, u32> = BTreeMap::new();
+        for _ in 0..200 {
+            let texts: Vec<String> = (0..100)
+                .map(|_| "x".repeat(40) + &random.u32(0..600).to_string())
+                .collect();
+            let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(&texts));
+            let keys = encoder.encode(&[column], 100).expect("encodes");
+            for (row, text) in texts.iter().enumerate() {
+                let slot = table.find_or_insert(&keys, row);
+                match held.get(text) {
+                    Some(&known) => assert_eq!(known, slot),
+                    None => {
+                        table.retain(slot);
+                        held.insert(text.clone(), slot);
+                    }
+                }
+                assert_eq!(table.key(slot), text.as_bytes());
+            }
+            held.retain(|_, &mut slot| {
+                let keep = random.u32(0..3) == 0;
+                if !keep {
+                    table.release(slot);
+                }
+                keep
+            });
+            assert_eq!(table.len(), held.len());
+        }
+        assert!(table.capacity() <= 600);
+        assert!(table.bytes.len() < 200_000);
+    }
+}
