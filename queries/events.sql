@@ -62,5 +62,6 @@ CREATE TABLE bad_events (
   topic       STRING,
   `partition` INT,
   `offset`    BIGINT,
-  reason      STRING
+  reason      STRING,
+  record      STRING
 ) WITH ('connector' = 'file', 'path' = '${BAD_EVENTS:-bad_events.jsonl}', 'format' = 'json');

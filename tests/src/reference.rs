@@ -10,12 +10,16 @@
 //! that [`Counts::late`] is 0.
 
 mod row;
+mod session;
 #[cfg(test)]
 mod tests;
 mod text;
+mod user;
 
 use row::Row;
+use session::{newest_session, session};
 use std::collections::{BTreeMap, BTreeSet};
+use user::{cart, categories, first_revenues, inferred_orders, orders, products, shopper};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -290,248 +294,6 @@ fn of_types<'a>(rows: &[&'a Row], types: &[&str]) -> Vec<&'a Row> {
     rows.iter().copied().filter(|row| row.is(types)).collect()
 }
 
-fn products(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
-    let rows = of_types(rows, &["product_view"]);
-    if rows.is_empty() {
-        return;
-    }
-    let ids: Vec<&String> = rows.iter().filter_map(|row| row.product.as_ref()).collect();
-    let distinct: BTreeSet<&String> = ids.iter().copied().collect();
-    put(
-        &format!("product_view_count_{w}"),
-        Some(distinct.len().to_string()),
-    );
-    put(&format!("return_view_count_{w}"), Some(histogram(&ids)));
-
-    let first_prices: Vec<f64> = distinct
-        .iter()
-        .filter_map(|id| {
-            rows.iter()
-                .filter(|row| row.product.as_ref() == Some(id))
-                .find_map(|row| row.price)
-        })
-        .collect();
-    let mean = match first_prices.len() {
-        0 => 0.0,
-        count => text::sum(&first_prices) / count as f64,
-    };
-    put(&format!("avg_viewed_price_{w}"), Some(text::double(mean)));
-
-    let prices: Vec<f64> = rows.iter().filter_map(|row| row.price).collect();
-    let lowest = prices.iter().copied().reduce(f64::min).unwrap_or(0.0);
-    let highest = prices.iter().copied().reduce(f64::max).unwrap_or(0.0);
-    let range = format!("{}-{}", text::double(lowest), text::double(highest));
-    put(&format!("price_range_viewed_{w}"), Some(range));
-
-    let brands: Vec<&String> = rows.iter().filter_map(|row| row.brand.as_ref()).collect();
-    put(&format!("most_viewed_brand_{w}"), most_frequent(&brands));
-}
-
-fn categories(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
-    let rows = of_types(rows, &["list_view", "product_view"]);
-    if rows.is_empty() {
-        return;
-    }
-    let seen: Vec<&String> = rows
-        .iter()
-        .filter_map(|row| row.category.as_ref())
-        .collect();
-    put(&format!("top_category_{w}"), most_frequent(&seen));
-    let distinct: BTreeSet<&String> = seen.iter().copied().collect();
-    put(
-        &format!("unique_categories_{w}"),
-        Some(distinct.len().to_string()),
-    );
-    put(&format!("category_view_count_{w}"), Some(histogram(&seen)));
-}
-
-fn cart(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
-    let (adds, removes) = (
-        of_types(rows, &["add_to_cart"]),
-        of_types(rows, &["remove_from_cart"]),
-    );
-    let both = of_types(rows, &["add_to_cart", "remove_from_cart"]);
-    let Some(newest) = both.last() else { return };
-    put(&format!("cart_add_count_{w}"), Some(adds.len().to_string()));
-    put(
-        &format!("cart_remove_count_{w}"),
-        Some(removes.len().to_string()),
-    );
-    put(
-        &format!("cart_update_frequency_{w}"),
-        Some(both.len().to_string()),
-    );
-    put(
-        &format!("cart_value_{w}"),
-        newest.cart_value.map(text::double),
-    );
-}
-
-fn shopper(rows: &[&Row], w: &str, mut put: impl FnMut(&str, Option<String>)) {
-    if rows.is_empty() {
-        return;
-    }
-    if w == "1h" {
-        let steps = of_types(rows, &["checkout_step"]);
-        let highest = steps.iter().filter_map(|row| row.step).max();
-        put(
-            "checkout_furthest_step_1h",
-            highest.map(|step| step.to_string()),
-        );
-    }
-    if w == "24h" {
-        let locations: Vec<&String> = rows
-            .iter()
-            .filter_map(|row| row.location.as_ref())
-            .collect();
-        put("shopper_locations_24h", Some(distinct_list(&locations)));
-        let changes = locations
-            .windows(2)
-            .filter(|pair| pair[0] != pair[1])
-            .count();
-        put("shopper_region_changes_24h", Some(changes.to_string()));
-        let clicks = of_types(rows, &["promo_click"]).len();
-        put("promotions_clicked_24h", Some(clicks.to_string()));
-    }
-}
-
-/// For each transaction, the revenue of its first event; 0.0 where that has none.
-fn first_revenues(rows: &[&Row]) -> Vec<f64> {
-    let rows = of_types(rows, &["transaction"]);
-    let mut seen = BTreeSet::new();
-    rows.iter()
-        .filter(|row| {
-            row.order
-                .as_ref()
-                .is_some_and(|order| seen.insert(order.clone()))
-        })
-        .map(|row| row.revenue.unwrap_or(0.0))
-        .collect()
-}
-
-fn orders(amounts: &[f64], mut put: impl FnMut(&str, Option<String>)) {
-    if amounts.is_empty() {
-        return;
-    }
-    let value = text::sum(amounts);
-    put("orders_count_24h", Some(amounts.len().to_string()));
-    put("order_value_24h", Some(text::double(value)));
-    let mean = text::round_half_even(value / amounts.len() as f64);
-    put("avg_order_value_24h", Some(text::double(mean)));
-}
-
-/// At each checkout step 2: if a cart event came since the last order, its value, as it stood
-/// after that event. Time and amount.
-fn inferred_orders(rows: &[&Row], counts: &mut Counts) -> Vec<(i64, f64)> {
-    let mut relevant = of_types(rows, &["add_to_cart", "remove_from_cart"]);
-    relevant.extend(
-        of_types(rows, &["checkout_step"])
-            .iter()
-            .filter(|row| row.step == Some(2)),
-    );
-    let before = relevant.len();
-    relevant.retain(|row| row.watermark.is_none_or(|watermark| row.time > watermark));
-    counts.late += before - relevant.len();
-
-    let mut found = Vec::new();
-    let mut cart = None;
-    for row in in_order(relevant) {
-        let (total, price) = (row.cart_value.unwrap_or(0.0), row.price.unwrap_or(0.0));
-        match row.event_type.as_str() {
-            "add_to_cart" => cart = Some(total + price),
-            "remove_from_cart" => cart = Some(total - price),
-            _ => found.extend(cart.take().map(|amount| (row.time, amount))),
-        }
-    }
-    found
-}
-
-/// The rows of the key's newest session, in order; rows that came too late for theirs are left
-/// out.
-fn newest_session<'a>(rows: &[&'a Row], counts: &mut Counts) -> Vec<&'a Row> {
-    let mut accepted: Vec<&Row> = Vec::new();
-    for row in rows {
-        let (_, last) = session_of(row.time, &accepted);
-        let closed = row
-            .watermark
-            .is_some_and(|watermark| watermark >= last + SESSION_GAP - 1);
-        if closed {
-            counts.late += 1;
-        } else {
-            accepted.push(row);
-        }
-    }
-    let Some(newest) = accepted.iter().map(|row| row.time).max() else {
-        return accepted;
-    };
-    let (first, last) = session_of(newest, &accepted);
-    accepted.retain(|row| (first..=last).contains(&row.time));
-    in_order(accepted)
-}
-
-/// First and last time of the session that a row at `time` makes or joins.
-fn session_of(time: i64, rows: &[&Row]) -> (i64, i64) {
-    let (mut first, mut last) = (time, time);
-    loop {
-        let near: Vec<i64> = rows
-            .iter()
-            .map(|row| row.time)
-            .filter(|time| (first - SESSION_GAP..=last + SESSION_GAP).contains(time))
-            .collect();
-        let lowest = near.iter().copied().fold(first, i64::min);
-        let highest = near.iter().copied().fold(last, i64::max);
-        if (lowest, highest) == (first, last) {
-            return (first, last);
-        }
-        (first, last) = (lowest, highest);
-    }
-}
-
-fn session(id: &str, rows: &[&Row], values: &mut BTreeMap<String, Value>) {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-        return;
-    };
-    let mut put = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            values.insert(format!("session:{id}:{name}"), Value::String(value));
-        }
-    };
-    let pages = of_types(rows, &["page_view"]);
-    let adds = of_types(rows, &["add_to_cart"]).len();
-    let views = of_types(rows, &["product_view"]).len();
-    let searches = pages.iter().filter(|row| {
-        row.page_url
-            .as_ref()
-            .is_some_and(|url| url.contains("/search?q="))
-    });
-    let ratio = if views == 0 {
-        0.0
-    } else {
-        adds as f64 / views as f64
-    };
-    let devices: Vec<String> = rows
-        .iter()
-        .map(|row| text::device_class(row.user_agent.as_deref()).to_owned())
-        .collect();
-    put(
-        "session_duration",
-        Some((last.time - first.time).to_string()),
-    );
-    put("session_page_count", Some(pages.len().to_string()));
-    put("session_bounce", Some((pages.len() < 2).to_string()));
-    put(
-        "session_marketing_campaign",
-        rows.iter().find_map(|row| row.campaign.clone()),
-    );
-    put("session_cart_ratio", Some(text::double(ratio)));
-    put("session_search_count", Some(searches.count().to_string()));
-    put(
-        "shopper_device_types",
-        Some(distinct_list(&devices.iter().collect::<Vec<_>>())),
-    );
-    put("shopper_latest_platform", last.platform.clone());
-}
-
 fn shop(rows: &[Row], frontier: i64, out: &mut Features) {
     let mut minutes = BTreeMap::<i64, Vec<&Row>>::new();
     for row in rows {
@@ -591,26 +353,6 @@ fn activity(rows: Vec<&Row>) -> Value {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     )
-}
-
-/// The most frequent value; of several, the one seen latest. Values in the order of events.
-fn most_frequent(values: &[&String]) -> Option<String> {
-    let mut best: Option<(usize, &String)> = None;
-    for value in values {
-        let count = values.iter().filter(|other| other == &value).count();
-        if best.is_none_or(|(highest, _)| count >= highest) {
-            best = Some((count, value));
-        }
-    }
-    best.map(|(_, value)| value.clone())
-}
-
-fn histogram(values: &[&String]) -> String {
-    let mut counts = BTreeMap::<&String, usize>::new();
-    for value in values {
-        *counts.entry(value).or_default() += 1;
-    }
-    json(&counts)
 }
 
 fn distinct_list(values: &[&String]) -> String {

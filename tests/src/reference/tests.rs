@@ -17,7 +17,8 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
 }
 
 /// An event of shopper `u` in session `s` at a second of 2026-02-03T10:00:00Z.
-fn event(seconds: f64, event_type: &str, payload: serde_json::Value) -> String {
+fn event(seconds: f64, event_type: &str, payload: impl Into<serde_json::Value>) -> String {
+    let payload = payload.into();
     let ms = 1_770_112_800_000 + (seconds * 1_000.0).round() as i64;
     json!({
         "id": format!("{event_type}-{ms}-{payload}"),
@@ -347,9 +348,7 @@ fn a_late_row_joins_a_session_only_if_that_is_open_then() {
 
 #[test]
 fn repeats_bad_rows_and_future_rows_count_nothing() {
-    let add = |seconds: f64| {
-        event(seconds, "add_to_cart", json!({"cart": {"total_value": 5}}))
-    };
+    let add = |seconds: f64| event(seconds, "add_to_cart", json!({"cart": {"total_value": 5}}));
     let settings = Settings {
         latest: Some(1_770_112_800_000 + 100_000),
         ..Settings::default()
@@ -469,7 +468,7 @@ fn times_are_read_in_every_form() {
         ("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
     ] {
         assert_eq!(
-            super::row::time(text).map(super::text::time).as_deref(),
+            super::row::time(text).map(text::time).as_deref(),
             Some(want),
             "{text}"
         );
