@@ -10,14 +10,13 @@
 //!
 //! As a sink: `path` is a file, or `-` for standard output; folders above it are made. `mode` is
 //! `overwrite` (default) or `append`. An append-only table writes its rows; a keyed one the
-//! changelog of its rows, with a member `op` that is `upsert` or `delete` (where only the key is
-//! not null). Each write is one flushed piece; packed files get one gzip member or zstd frame
+//! changelog of its rows, with a member `op` that is `upsert` or `delete` (where only the key
+//! stands beside it). Each write is one flushed piece; packed files get one gzip member or zstd frame
 //! a write, so that a file is readable whenever the program stops.
 
 mod lines;
 mod output;
 mod paths;
-mod rows;
 mod sink;
 mod source;
 mod stream;

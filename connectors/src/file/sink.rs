@@ -1,8 +1,8 @@
 //! Writes a table's rows or changes as JSON lines.
 
 use super::output::{Output, Outputs};
-use super::rows::RowWriter;
 use super::{compression_option, path_option};
+use crate::json_row::write_row;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tidewheel_core::{
@@ -10,7 +10,7 @@ use tidewheel_core::{
 };
 
 struct FileSink {
-    rows: RowWriter,
+    table: TableSpec,
     output: Arc<Mutex<Output>>,
     text: String,
     writes: u64,
@@ -24,7 +24,15 @@ pub(super) fn check(table: &TableSpec) -> Result<(), ConnectorError> {
     path_option(table)?;
     compression_option(table)?;
     is_append(table)?;
-    RowWriter::check(table)
+    // The changelog adds a member of its own.
+    if !table.is_append_only() && table.schema.index_of("op").is_ok() {
+        return Err(ConnectorError::new(format!(
+            "the table '{}' has a column 'op', which the file's changelog adds itself; \
+             give the column another name",
+            table.name
+        )));
+    }
+    Ok(())
 }
 
 fn is_append(table: &TableSpec) -> Result<bool, ConnectorError> {
@@ -51,9 +59,9 @@ pub(super) fn open(
             is_append(table)?,
         )
         .map_err(|message| ConnectorError::option("path", message))?;
-    let rows = RowWriter::new(table);
+    let table = table.clone();
     Ok(Box::new(FileSink {
-        rows,
+        table,
         output,
         text: String::new(),
         writes: 0,
@@ -67,7 +75,8 @@ impl Sink for FileSink {
         }
         self.text.clear();
         for row in 0..batch.len() {
-            self.rows.append(&mut self.text, batch, row);
+            write_row(&mut self.text, &self.table, batch, row);
+            self.text.push('\n');
         }
         self.output.lock().write(self.text.as_bytes())?;
         self.writes += batch.len() as u64;

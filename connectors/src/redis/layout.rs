@@ -257,7 +257,7 @@ impl<'a> RowPlan<'a> {
             return;
         }
         if let Some(ms) = expire {
-            commands.begin(6 + 2 * count - 1, count);
+            commands.begin(6 + 2 * count, count);
             for arg in [
                 b"EVALSHA",
                 self.script.as_bytes(),

@@ -197,7 +197,7 @@ impl Link {
             for index in 0..commands.len() {
                 match connection.recv_response()? {
                     Value::ServerError(error) => {
-                        let name = commands.arguments(index, NAME_ARGUMENTS).join(" ");
+                        let name = shown(&commands.arguments(index, NAME_ARGUMENTS));
                         failures.add(Failure::of(&RedisError::from(error), &name));
                     }
                     reply => {
@@ -220,8 +220,17 @@ impl Link {
     }
 }
 
-/// How many arguments of a failed command a message shows: its name and key.
-const NAME_ARGUMENTS: usize = 2;
+/// How many arguments of a failed command are needed to show its name and key.
+const NAME_ARGUMENTS: usize = 5;
+
+/// A command's name and key; those of the command inside for a script.
+fn shown(arguments: &[String]) -> String {
+    match arguments {
+        [name, _, _, key, inner] if name == "EVALSHA" => format!("{inner} {key}"),
+        [name, key, ..] => format!("{name} {key}"),
+        _ => arguments.join(" "),
+    }
+}
 
 impl Broken {
     /// The error of the write that was under way.
