@@ -289,7 +289,7 @@ fn a_followed_file_hands_on_what_is_appended_line_by_line() {
     let spec = spec(folder.path(), &[("follow", "true")]);
     let mut source = open(&spec, &[]);
     assert!(!source.is_bounded());
-    let mut next = |source: &mut dyn Source| -> Vec<String> {
+    let next = |source: &mut dyn Source| -> Vec<String> {
         loop {
             match source.poll(100, Duration::from_secs(5)).expect("readable") {
                 SourceEvent::Records(chunk) => {

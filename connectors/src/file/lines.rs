@@ -150,10 +150,9 @@ impl LineReader {
     /// How long a chunk may get that begins with `len` bytes without a line end.
     fn target(&self, len: usize, max_bytes: usize) -> usize {
         if len < max_bytes {
-            max_bytes
-        } else {
-            (len * 2).min(self.reading.line_max)
+            return max_bytes;
         }
+        (len * 2).min(self.reading.line_max).max(len + 1)
     }
 
     /// A chunk of the bytes before those in `carry`.
@@ -174,11 +173,13 @@ impl LineReader {
 
     /// Goes on to the end of an overlong line.
     fn skip(&mut self) -> io::Result<Step> {
-        let mut scratch = Vec::with_capacity(SKIP_READ_BYTES);
+        // No more than a line's bound, so that what is carried over keeps to it too.
+        let step = SKIP_READ_BYTES.min(self.reading.line_max);
+        let mut scratch = Vec::with_capacity(step);
         let mut skipped = 0;
         while skipped < SKIP_STEP_BYTES {
             scratch.clear();
-            let got = self.read(&mut scratch, SKIP_READ_BYTES)?;
+            let got = self.read(&mut scratch, step)?;
             skipped += got;
             if let Some(end) = memchr::memchr(b'\n', &scratch) {
                 self.carry.extend_from_slice(&scratch[end + 1..]);

@@ -24,13 +24,16 @@ impl Failure {
     /// The failure that an error reply (or a connection error) means; `what` names the command
     /// and its key, or what was attempted.
     pub(super) fn of(error: &RedisError, what: &str) -> Self {
-        let code = error.code().unwrap_or("");
+        let mut code = error.code().unwrap_or("");
         let detail = error.detail().unwrap_or("").to_owned();
         let text = if code.is_empty() {
             error.to_string()
         } else {
             format!("{code} {detail}")
         };
+        if code == "ERR" && detail.contains(SCRIPT_NOT_PERMITTED) {
+            code = "NOPERM";
+        }
         let advice = match code {
             "LOADING" => "the server is loading its data",
             "READONLY" => "this server is a replica; let 'url' name the primary",
@@ -44,7 +47,7 @@ impl Failure {
             "WRONGPASS" => "user name or password is wrong; check 'username' and 'password'",
             "NOPERM" => {
                 "the account may not do this; it needs its keys and tidewheel:progress:*, \
-                 and with 'ttl' on hashes and sorted sets +evalsha +script|load"
+                 and with 'ttl' on hashes and sorted sets +evalsha +script|load +pttl +pexpire"
             }
             "WRONGTYPE" => {
                 "the key holds another type of value; delete it, or change the option 'key'"
@@ -81,6 +84,9 @@ impl Failure {
         }
     }
 }
+
+/// What servers before 7.2 answer, as a plain `ERR`, where a script may not run a command.
+const SCRIPT_NOT_PERMITTED: &str = "can't run this command";
 
 /// `ERR` stands for many things; these pass by themselves or by an operator's hand.
 fn is_passing(detail: &str) -> bool {

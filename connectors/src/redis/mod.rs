@@ -16,7 +16,8 @@
 //!   the next connection writes, where the account may do that.
 //! - **Shared hashes.** Tables may share a hash or a sorted set: only the own fields are
 //!   touched, and a ttl is never shortened. That takes a script of four lines, so that no crash
-//!   leaves a key without its ttl; with `ttl` the account needs `+evalsha +script|load`.
+//!   leaves a key without its ttl; with `ttl` the account needs
+//!   `+evalsha +script|load +pttl +pexpire`.
 //! - A JSON text is written whole. A table with this layout wants one query that owns all its
 //!   columns; those the query does not own are left out.
 //!
