@@ -1,20 +1,22 @@
-//! GROUP BY without a window function of its own: values over all rows of a key (lifetime
-//! values), or over the rows of an inner operator, which it follows with retractions.
+//! GROUP BY without a window function: over a stream (lifetime values) or over a changelog
+//! (a second aggregation over the windows of a first).
 //!
-//! A key has one cell. Its state ends when its last row is taken back, `state_ttl` of event time
-//! after its newest row, or, where the key holds an inner window's end, when the watermark passes
-//! that end.
+//! A group is one cell and a count of its rows. It goes when the last row is taken back, when
+//! its windows' end has passed (`window_end`), or `state_ttl` after its newest row.
 
+use crate::aggregate::Cell;
 use crate::change::{Changes, OperatorStats, RowState};
 use crate::input::Input;
 use crate::keys::KeyEncoder;
 use crate::spec::{AggregateSpec, Emit, WINDOW_TIME_GAP};
-use crate::window::cells::{CellSet, passes};
-use crate::window::entries::{DirtyLists, Entries};
+use crate::window::cells::{CellSet, is_true};
+use crate::window::entries::{DirtyLists, Entries, NONE};
+use crate::window::lane::ChangeRows;
 use crate::window::table::KeyTable;
 use crate::window::wheel::TimerWheel;
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use tidewheel_core::EventTime;
 use tidewheel_core::time::{END_OF_TIME, NO_TIME};
 
@@ -23,378 +25,412 @@ use tidewheel_core::time::{END_OF_TIME, NO_TIME};
 pub struct RegroupSpec {
     /// Index of a Boolean input column; rows where it is not true are left out.
     pub filter: Option<usize>,
-    /// With a window's end in the key: what to emit of it. Else `Current`.
-    pub emit: Emit,
-    /// Index of an input column with an inner window's end, Timestamp(Microsecond), that is part
-    /// of the key.
-    pub window_end: Option<usize>,
-    /// Microseconds of event time after a key's newest row at which its state ends.
-    pub state_ttl: Option<i64>,
-    /// The aggregates.
+    /// The aggregates, in the order of the output columns.
     pub aggregates: Vec<AggregateSpec>,
-    /// The input takes rows back.
+    /// The input retracts rows.
     pub retracting: bool,
+    /// Microseconds of event time after a group's newest row at which its state goes.
+    pub state_ttl: Option<i64>,
+    /// Index of the input column (a timestamp, or microseconds) with the start of the windows
+    /// that the rows come from, for the output only.
+    pub window_start: Option<usize>,
+    /// Index of the input column with their end; it must be the same for all rows of a group.
+    pub window_end: Option<usize>,
+    /// When a group is emitted. `Closed` and `Final` wait until the watermark passes
+    /// `window_end`; all others emit on change. Without `window_end` all emit on change.
+    pub emit: Emit,
 }
 
-/// A key's state, but for its cell's contents.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    cell: u32,
+/// No timer is set.
+const NEVER: EventTime = EventTime::MAX;
+
+#[derive(Debug)]
+struct Group {
+    cell: Cell,
+    rows: i64,
     newest: EventTime,
-    /// The window's end; [`END_OF_TIME`] without a window.
-    end: EventTime,
-    has_cell: bool,
-    is_dirty: bool,
-    is_urgent: bool,
-    /// Readers have a value of it.
-    is_shown: bool,
-    /// Its value may be emitted.
-    is_open: bool,
-    /// Its state goes once its last value was taken.
-    is_over: bool,
+    window: (EventTime, EventTime),
+    armed: EventTime,
+    event: bool,
+    expiry: bool,
+    live: bool,
+    /// The watermark passed its window's end: it is emitted.
+    open: bool,
 }
 
-impl Default for Entry {
+impl Default for Group {
     fn default() -> Self {
         Self {
-            cell: 0,
+            cell: NONE,
+            rows: 0,
             newest: NO_TIME,
-            end: END_OF_TIME,
-            has_cell: false,
-            is_dirty: false,
-            is_urgent: false,
-            is_shown: false,
-            is_open: false,
-            is_over: false,
+            window: (NO_TIME, END_OF_TIME),
+            armed: NEVER,
+            event: false,
+            expiry: false,
+            live: false,
+            open: false,
         }
     }
 }
 
-/// Groups by key.
+/// One shard's share of a GROUP BY.
 pub struct RegroupOperator {
     encoder: KeyEncoder,
     spec: RegroupSpec,
+    /// How long after a window's end its group is emitted first; `None` if at once.
+    delay: Option<i64>,
+    lateness: i64,
     keys: KeyTable,
-    entries: Entries<Entry>,
-    reader: usize,
     cells: CellSet,
+    groups: Entries<Group>,
     dirty: DirtyLists,
-    /// Ends by `state_ttl`, on the frontier.
-    lives: TimerWheel,
-    /// Closing and ending of windows, on the watermark.
-    closings: TimerWheel,
+    wheel: TimerWheel,
     frontier: EventTime,
     watermark: EventTime,
-    found: Vec<u32>,
-    batch_rows: Vec<u32>,
-    batch_cells: Vec<u32>,
+    late_rows: u64,
 }
 
 impl RegroupOperator {
     /// An operator for keys of this encoder.
     #[must_use]
     pub fn new(encoder: KeyEncoder, spec: RegroupSpec) -> Self {
-        let mut entries = Entries::new();
-        let reader = entries.add_reader();
+        let (delay, lateness) = match spec.emit {
+            Emit::Closed { allowed_lateness } => (Some(0), allowed_lateness),
+            Emit::Final { allowed_lateness } => (Some(allowed_lateness), allowed_lateness),
+            Emit::EveryChange { allowed_lateness } => (None, allowed_lateness),
+            Emit::Current | Emit::LastClosed => (None, 0),
+        };
+        let mut groups = Entries::new();
+        groups.add_reader();
         Self {
-            cells: CellSet::new(&spec.aggregates, spec.retracting),
             encoder,
-            spec,
+            delay: delay.filter(|_| spec.window_end.is_some()),
+            lateness,
             keys: KeyTable::default(),
-            entries,
-            reader,
+            cells: CellSet::new(&spec.aggregates, spec.retracting),
+            groups,
             dirty: DirtyLists::default(),
-            lives: TimerWheel::new(),
-            closings: TimerWheel::new(),
+            wheel: TimerWheel::new(),
             frontier: NO_TIME,
             watermark: NO_TIME,
-            found: Vec::new(),
-            batch_rows: Vec::new(),
-            batch_cells: Vec::new(),
+            late_rows: 0,
+            spec,
         }
     }
 
-    /// Adds rows, or takes them back. Rows of one call that are taken back and added again are
-    /// applied in their order.
-    pub fn process(&mut self, input: &Input<'_>) {
-        // Runs of rows with the same direction go to the aggregates together.
-        let mut begin = 0;
-        while begin < input.rows.len() {
-            let direction = |row: u32| input.retract.is_some_and(|retract| retract[row as usize]);
-            let retract = direction(input.rows[begin]);
-            let end = input.rows[begin..]
-                .iter()
-                .position(|&row| direction(row) != retract)
-                .map_or(input.rows.len(), |length| begin + length);
-            self.run(&input.rows[begin..end], input, retract);
-            begin = end;
-        }
+    /// The encoder of its keys.
+    #[must_use]
+    pub fn encoder(&self) -> &KeyEncoder {
+        &self.encoder
     }
 
-    fn run(&mut self, rows: &[u32], input: &Input<'_>, retract: bool) {
-        let filter = self.spec.filter.and_then(|column| input.columns[column].as_boolean_opt());
-        let ends = self
+    /// Takes the rows of a batch. Returns the places of those that were late: their window's end
+    /// and allowed lateness had passed by the watermark before them.
+    pub fn process(&mut self, input: &Input<'_>) -> Vec<u32> {
+        let filter = self
             .spec
-            .window_end
-            .and_then(|column| input.columns[column].as_primitive_opt::<TimestampMicrosecondType>());
-        let mut chosen = std::mem::take(&mut self.batch_rows);
-        let mut cells = std::mem::take(&mut self.batch_cells);
-        self.found.clear();
-        (chosen.clear(), cells.clear());
-        for &row in rows.iter().filter(|&&row| passes(filter, row)) {
+            .filter
+            .and_then(|column| input.columns[column].as_boolean_opt());
+        let starts = times(input, self.spec.window_start);
+        let ends = times(input, self.spec.window_end);
+        let mut late = Vec::new();
+        let (mut rows, mut cells) = (Vec::new(), Vec::new());
+        let mut taken_back = Vec::new();
+        for &row in input.rows {
+            if filter.is_some_and(|filter| !is_true(filter, row)) {
+                continue;
+            }
             let at = row as usize;
-            let time = input.time[at];
-            let outlived = self
-                .spec
-                .state_ttl
-                .is_some_and(|ttl| time.saturating_add(ttl) <= self.frontier);
-            if outlived {
+            let start = starts.as_ref().map_or(NO_TIME, |times| times[at]);
+            let end = ends.as_ref().map_or(END_OF_TIME, |times| times[at]);
+            let watermark = input.watermark[at].max(self.watermark);
+            if end != END_OF_TIME && self.end_clock(end, self.lateness) <= watermark {
+                self.late_rows += 1;
+                late.push(row);
                 continue;
             }
             let key = self.keys.find_or_insert(input.keys, at);
-            if retract && self.entries.find(key).is_none() {
-                self.keys.forget_unused(key);
+            let slot = self.groups.find_or_insert(key, &mut self.keys);
+            let known = self.groups.get(slot);
+            let expired = self.spec.state_ttl.is_some_and(|ttl| {
+                known.newest != NO_TIME && known.newest.saturating_add(ttl) <= input.time[at]
+            });
+            if expired && !self.spec.retracting {
+                // The timer comes only after the batch; the group starts anew with this row.
+                self.cells.apply(&rows, &cells, input, false);
+                rows.clear();
+                cells.clear();
+                let group = self.groups.get_mut(slot);
+                self.cells.give_back(std::mem::replace(&mut group.cell, NONE));
+                group.rows = 0;
+            }
+            let group = self.groups.get_mut(slot);
+            if group.cell == NONE {
+                group.cell = self.cells.take();
+            }
+            group.window = (start, end);
+            group.newest = group.newest.max(input.time[at]);
+            if input.retract.is_some_and(|retract| retract[at]) {
+                taken_back.push((row, slot));
+            } else {
+                group.rows += 1;
+                rows.push(row);
+                cells.push(group.cell);
+            }
+            group.open = match self.delay {
+                None => true,
+                Some(delay) => end.saturating_add(delay) - WINDOW_TIME_GAP <= watermark,
+            };
+            if group.open && !group.event {
+                group.event = true;
+                self.dirty.event.push_back(slot);
+            }
+            self.arm(slot);
+        }
+        self.cells.apply(&rows, &cells, input, false);
+        rows.clear();
+        cells.clear();
+        // Rows are added before any is taken back: a batch may hold both for one group.
+        for &(row, slot) in &taken_back {
+            let group = self.groups.get_mut(slot);
+            if group.rows > 0 {
+                group.rows -= 1;
+                rows.push(row);
+                cells.push(group.cell);
+            } else {
                 self.cells.count_unknown_retraction();
-                continue;
             }
-            let slot = self.entries.find_or_insert(key, &mut self.keys);
-            if !self.entries.get(slot).has_cell {
-                self.begin(slot, ends.map_or(END_OF_TIME, |ends| ends.value(at)));
-            }
-            let entry = self.entries.get_mut(slot);
-            if time > entry.newest {
-                let first = entry.newest == NO_TIME;
-                entry.newest = time;
-                if let (true, Some(ttl)) = (first, self.spec.state_ttl) {
-                    self.lives.set(time.saturating_add(ttl), slot);
-                }
-            }
-            let cell = self.entries.get(slot).cell;
-            (chosen.push(row), cells.push(cell));
-            self.found.push(slot);
         }
-        self.cells.apply(&chosen, &cells, input, retract);
-        let found = std::mem::take(&mut self.found);
-        for &slot in &found {
-            self.mark(slot, true);
+        self.cells.apply(&rows, &cells, input, true);
+        for (_, slot) in taken_back {
+            self.forget_if_unused(slot);
         }
-        (self.found, self.batch_rows, self.batch_cells) = (found, chosen, cells);
+        late
     }
 
-    fn begin(&mut self, slot: u32, end: EventTime) {
-        let cell = self.cells.take();
-        let (closes_at, is_open) = match self.spec.emit {
-            Emit::Current | Emit::LastClosed => (END_OF_TIME, true),
-            Emit::EveryChange { allowed_lateness } => (last(end, allowed_lateness), true),
-            Emit::Closed { .. } => (last(end, 0), false),
-            Emit::Final { allowed_lateness } => (last(end, allowed_lateness), false),
-        };
-        let entry = self.entries.get_mut(slot);
-        (entry.cell, entry.has_cell, entry.end) = (cell, true, end);
-        entry.is_open = is_open || closes_at <= self.watermark;
-        if end != END_OF_TIME {
-            self.closings.set(closes_at, slot);
-        }
+    fn end_clock(&self, end: EventTime, after: i64) -> EventTime {
+        end.saturating_add(after).saturating_sub(WINDOW_TIME_GAP)
     }
 
-    fn mark(&mut self, slot: u32, urgent: bool) {
-        let entry = self.entries.get_mut(slot);
-        if !entry.is_open {
-            return;
+    /// When a group is due: to be emitted first, or to go.
+    fn due(&self, group: &Group) -> EventTime {
+        let mut due = NEVER;
+        if let Some(ttl) = self.spec.state_ttl
+            && group.newest != NO_TIME
+        {
+            due = group.newest.saturating_add(ttl);
         }
-        if !entry.is_dirty {
-            entry.is_dirty = true;
-            entry.is_urgent = urgent;
-            let list = if urgent { &mut self.dirty.event } else { &mut self.dirty.expiry };
-            list.push_back(slot);
-        } else if urgent && !entry.is_urgent {
-            // It stands in the other list as well; the first that is popped counts.
-            entry.is_urgent = true;
-            self.dirty.event.push_back(slot);
+        if group.window.1 != END_OF_TIME {
+            let after = match self.delay {
+                Some(delay) if !group.open => delay,
+                _ => self.lateness,
+            };
+            due = due.min(self.end_clock(group.window.1, after));
+        }
+        due
+    }
+
+    fn arm(&mut self, slot: u32) {
+        let group = self.groups.get(slot);
+        let due = self.due(group);
+        if due < group.armed {
+            self.groups.get_mut(slot).armed = due;
+            self.wheel.set(due, slot);
         }
     }
 
-    /// Time goes on. At most about `budget` timers fire; true when more are due.
+    /// Time has come this far; neither goes back. At most `budget` timers are worked off; true
+    /// if more are due.
     pub fn advance(&mut self, frontier: EventTime, watermark: EventTime, budget: usize) -> bool {
         self.frontier = self.frontier.max(frontier);
         self.watermark = self.watermark.max(watermark);
-        for _ in 0..budget {
-            if let Some(timer) = self.lives.pop(self.frontier) {
-                self.end_life(timer.id);
-            } else if let Some(timer) = self.closings.pop(self.watermark) {
-                self.close(timer.id);
-            } else {
+        let mut budget = budget;
+        // Windows end by the watermark, a group without one lives by the frontier.
+        let clock = if self.spec.window_end.is_some() {
+            self.watermark
+        } else {
+            self.frontier
+        };
+        while budget > 0 {
+            let Some(timer) = self.wheel.pop(clock) else {
                 return false;
+            };
+            budget -= 1;
+            let slot = timer.id;
+            if self.groups.key(slot).is_none() || self.groups.get(slot).armed != timer.deadline {
+                continue;
+            }
+            self.groups.get_mut(slot).armed = NEVER;
+            if self.due(self.groups.get(slot)) <= clock {
+                self.fall_due(slot, clock);
+            }
+            if self.groups.key(slot).is_some() && self.due(self.groups.get(slot)) > clock {
+                self.arm(slot);
             }
         }
         true
     }
 
-    fn end_life(&mut self, slot: u32) {
-        let Some(ttl) = self.spec.state_ttl else { return };
-        if self.entries.key(slot).is_none() {
+    fn fall_due(&mut self, slot: u32, clock: EventTime) {
+        let closes = self.delay.is_some() && !self.groups.get(slot).open;
+        let group = self.groups.get_mut(slot);
+        if closes {
+            group.open = true;
+            if !group.event {
+                group.event = true;
+                self.dirty.event.push_back(slot);
+            }
+            if self.due(self.groups.get(slot)) > clock {
+                return;
+            }
+        }
+        if self.groups.get(slot).window.1 != END_OF_TIME {
+            // The window is over: its row stands, its state goes once it was read.
+            self.forget_if_unused(slot);
             return;
         }
-        let entry = self.entries.get_mut(slot);
-        let end = entry.newest.saturating_add(ttl);
-        if end > self.frontier {
-            self.lives.set(end, slot);
-            return;
+        let group = self.groups.get_mut(slot);
+        group.rows = 0;
+        self.cells.give_back(group.cell);
+        group.cell = self.cells.take();
+        group.newest = NO_TIME;
+        if !group.event && !group.expiry && group.live {
+            group.expiry = true;
+            self.dirty.expiry.push_back(slot);
         }
-        entry.is_over = true;
-        self.mark(slot, false);
+        self.forget_if_unused(slot);
     }
 
-    /// A window's end was passed: its value may be emitted, or its state goes.
-    fn close(&mut self, slot: u32) {
-        if self.entries.key(slot).is_none() {
+    fn forget_if_unused(&mut self, slot: u32) {
+        if self.groups.key(slot).is_none() {
             return;
         }
-        let lateness = match self.spec.emit {
-            Emit::Closed { allowed_lateness }
-            | Emit::Final { allowed_lateness }
-            | Emit::EveryChange { allowed_lateness } => allowed_lateness,
-            Emit::Current | Emit::LastClosed => 0,
-        };
-        let entry = self.entries.get_mut(slot);
-        let over_at = last(entry.end, lateness);
-        // A slot that was given to another key meanwhile has a timer of its own.
-        if last(entry.end, 0) > self.watermark {
+        let group = self.groups.get(slot);
+        if group.event || group.expiry {
             return;
         }
-        let opened = !entry.is_open;
-        entry.is_open = true;
-        if over_at > self.watermark {
-            self.closings.set(over_at, slot);
-        } else {
-            entry.is_over = true;
-        }
-        if opened || !self.entries.get(slot).is_dirty {
-            self.mark(slot, false);
+        let over = group.window.1 != END_OF_TIME
+            && self.end_clock(group.window.1, self.lateness) <= self.watermark;
+        if over || (group.rows <= 0 && !group.live) {
+            if group.cell != NONE {
+                self.cells.give_back(group.cell);
+            }
+            self.groups.remove(slot, &mut self.keys);
         }
     }
 
-    /// At most `max` keys whose value changed since they were last taken: those that an event
-    /// touched first, then, with `include_expiry`, those that only time did.
+    /// At most `max` groups that changed since they were last taken: those that an event touched
+    /// first, then, with `include_expiry`, those that only time did. `None` if there are none.
     pub fn take_changes(&mut self, max: usize, include_expiry: bool) -> Option<Changes> {
-        let mut taken: Vec<(u32, RowState, bool)> = Vec::new();
-        while taken.len() < max.max(1) {
-            let Some(slot) = self.dirty.pop(include_expiry) else { break };
-            if self.entries.key(slot).is_none() || !self.entries.get(slot).is_dirty {
+        let mut out = ChangeRows::default();
+        let mut looked_at = Vec::new();
+        while out.len() < max {
+            let Some(slot) = self.dirty.pop(include_expiry) else {
+                break;
+            };
+            let Some(key) = self.groups.key(slot) else {
+                continue;
+            };
+            let ttl = self.spec.state_ttl;
+            let group = self.groups.get_mut(slot);
+            if !group.event && !group.expiry {
                 continue;
             }
-            let windowed = self.entries.get(slot).end != END_OF_TIME;
-            let rows = self.cells.row_count(self.entries.get(slot).cell);
-            let entry = self.entries.get_mut(slot);
-            entry.is_dirty = false;
-            let is_gone = rows.is_some_and(|rows| rows <= 0) || (entry.is_over && !windowed);
-            match (is_gone, entry.is_shown) {
-                (true, true) => taken.push((slot, RowState::Empty, entry.is_urgent)),
-                (true, false) => self.forget(slot),
-                // A closed window is emitted once more only where an event changed it.
-                (false, true) if windowed && !entry.is_urgent => {
-                    if entry.is_over {
-                        self.forget(slot);
-                    }
-                }
-                (false, _) => taken.push((slot, RowState::Live, entry.is_urgent)),
+            let urgent = std::mem::take(&mut group.event);
+            group.expiry = false;
+            looked_at.push(slot);
+            let live = group.rows > 0;
+            if !live && !group.live {
+                continue;
             }
-        }
-        if taken.is_empty() {
-            return None;
-        }
-        taken.sort_by_key(|&(slot, ..)| (self.entries.get(slot).end, slot));
-        Some(self.changes(&taken))
-    }
-
-    fn changes(&mut self, taken: &[(u32, RowState, bool)]) -> Changes {
-        let scratch = self.cells.take();
-        let cells: Vec<u32> = taken
-            .iter()
-            .map(|&(slot, state, _)| match state {
-                RowState::Live => self.entries.get(slot).cell,
-                RowState::Empty => scratch,
-            })
-            .collect();
-        let aggregates = self.cells.read(&cells);
-        self.cells.give_back(scratch);
-        let keys = self.encoder.decode(taken.iter().map(|&(slot, ..)| {
-            self.entries.key(slot).map_or(&[][..], |key| self.keys.key(key))
-        }));
-        let mut changes = Changes {
-            slots: taken.iter().map(|&(slot, ..)| slot).collect(),
-            keys: keys.unwrap_or_default(),
-            window_start: vec![NO_TIME; taken.len()],
-            window_end: Vec::with_capacity(taken.len()),
-            aggregates,
-            states: taken.iter().map(|&(_, state, _)| state).collect(),
-            empty_at: Vec::with_capacity(taken.len()),
-            urgent: taken.iter().map(|&(.., urgent)| urgent).collect(),
-        };
-        for &(slot, state, _) in taken {
-            let entry = self.entries.get_mut(slot);
-            changes.window_end.push(entry.end);
-            changes.empty_at.push(match (state, self.spec.state_ttl) {
-                (RowState::Empty, _) => self.frontier,
-                (RowState::Live, Some(ttl)) => entry.newest.saturating_add(ttl),
-                (RowState::Live, None) => entry.end,
+            group.live = live;
+            let empty_at = match (group.window.1, ttl) {
+                (END_OF_TIME, Some(ttl)) if live => group.newest.saturating_add(ttl),
+                (END_OF_TIME, None) => END_OF_TIME,
+                (END_OF_TIME, Some(_)) => self.frontier,
+                (end, _) => end,
+            };
+            out.slots.push(slot);
+            out.keys.push(key);
+            out.window_start.push(group.window.0);
+            out.window_end.push(group.window.1);
+            out.states.push(if live {
+                RowState::Live
+            } else {
+                RowState::Empty
             });
-            entry.is_shown = state == RowState::Live;
-            entry.is_urgent = false;
-            let (over, cell) = (entry.is_over, entry.cell);
-            let emptied = state == RowState::Empty
-                && (over || self.cells.row_count(cell).is_none_or(|rows| rows <= 0));
-            if over || emptied {
-                self.forget(slot);
-            }
+            out.empty_at.push(empty_at);
+            out.urgent.push(urgent);
+            out.cells.push(group.cell);
+        }
+        let changes = out.finish(&mut self.cells, &self.keys, &self.encoder);
+        for slot in looked_at {
+            self.forget_if_unused(slot);
         }
         changes
     }
 
-    fn forget(&mut self, slot: u32) {
-        let entry = *self.entries.get(slot);
-        if entry.has_cell {
-            self.cells.give_back(entry.cell);
-        }
-        self.entries.remove(slot, &mut self.keys);
-    }
-
-    /// Key numbers that were freed since the last call.
+    /// The slots freed since the last call; only then are they used again.
     pub fn take_freed(&mut self) -> Vec<u32> {
-        self.entries.take_freed(self.reader)
+        self.groups.take_freed(0)
     }
 
-    /// Marks every live key to be taken again, as one that time changed.
+    /// Marks every live group to be taken again, as one that time changed.
     pub fn refresh(&mut self) {
-        let slots: Vec<u32> = self.entries.slots().collect();
+        let slots: Vec<u32> = self.groups.slots().collect();
         for slot in slots {
-            self.entries.get_mut(slot).is_shown = false;
-            self.mark(slot, false);
+            let group = self.groups.get_mut(slot);
+            if group.live && !group.event && !group.expiry {
+                group.expiry = true;
+                self.dirty.expiry.push_back(slot);
+            }
         }
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> OperatorStats {
+        let bytes = self.keys.state_bytes()
+            + self.groups.state_bytes()
+            + self.cells.state_bytes()
+            + self.dirty.state_bytes()
+            + self.wheel.state_bytes();
         OperatorStats {
-            keys: self.entries.len() as u64,
+            keys: self.keys.len() as u64,
+            slices: self.groups.len() as u64,
+            late_rows: self.late_rows,
             unknown_retractions: self.cells.unknown_retractions(),
             bound_reached: self.cells.bound_reached(),
-            state_bytes: (self.cells.state_bytes()
-                + self.entries.state_bytes()
-                + self.keys.state_bytes()
-                + self.dirty.state_bytes()
-                + self.lives.state_bytes()
-                + self.closings.state_bytes()) as u64,
-            ..OperatorStats::default()
+            state_bytes: bytes as u64,
         }
     }
 }
 
-/// The watermark from which a window with this end, and this much lateness, is closed.
-fn last(end: EventTime, lateness: i64) -> EventTime {
-    if end == END_OF_TIME {
-        return end;
+/// A column of times in microseconds; NULL is the end of time.
+fn times(input: &Input<'_>, column: Option<usize>) -> Option<Vec<EventTime>> {
+    let column = &input.columns[column?];
+    let wanted = DataType::Timestamp(TimeUnit::Microsecond, None);
+    if let DataType::Int64 = column.data_type() {
+        let times = column.as_primitive::<Int64Type>();
+        return Some(
+            times
+                .iter()
+                .map(|time| time.unwrap_or(END_OF_TIME))
+                .collect(),
+        );
     }
-    end.saturating_add(lateness).saturating_sub(WINDOW_TIME_GAP)
+    let times = cast(column, &wanted).ok()?;
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    Some(
+        (0..times.len())
+            .map(|i| {
+                if times.is_valid(i) {
+                    times.value(i)
+                } else {
+                    END_OF_TIME
+                }
+            })
+            .collect(),
+    )
 }

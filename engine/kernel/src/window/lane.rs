@@ -1,8 +1,10 @@
 //! What the operator asks of each kind of lane.
 
 use super::cells::CellSet;
+use super::closing::ClosingLane;
 use super::grid::{Grid, Windows};
 use super::moving::MovingLane;
+use super::session::SessionLane;
 use super::table::KeyTable;
 use crate::aggregate::Cell;
 use crate::change::{Changes, RowState};
@@ -56,6 +58,10 @@ pub(crate) trait Lane: Send {
     fn take_freed(&mut self, view: usize) -> Vec<u32>;
     /// Reports every live row of a view again.
     fn refresh(&mut self, view: usize);
+    /// Whether the reader keeps the last value of a key whose window runs empty.
+    fn set_keep(&mut self, view: usize, keep: bool) {
+        let _ = (view, keep);
+    }
     /// Shares the lane's state with a set, if that costs no exactness, and gives its view.
     fn try_join(&mut self, spec: &SetSpec, keys: &mut KeyTable) -> Option<usize> {
         let _ = (spec, keys);
@@ -162,7 +168,10 @@ pub(crate) fn edge_distance(spec: &SetSpec) -> (i64, i64) {
 /// A lane for a set.
 pub(crate) fn new_lane(spec: &SetSpec) -> Box<dyn Lane> {
     if let Some(lane) = MovingLane::new(spec) {
-        return Box::new(lane);
+        Box::new(lane)
+    } else if let Some(lane) = ClosingLane::new(spec) {
+        Box::new(lane)
+    } else {
+        Box::new(SessionLane::new(spec))
     }
-    unreachable!()
 }

@@ -7,15 +7,17 @@
 //! and `tree` keep a key's slices, `cells` the aggregates, `entries` and `table` number keys, and
 //! `wheel` keeps the timers.
 
-mod cells;
-mod entries;
+pub(crate) mod cells;
+mod closing;
+pub(crate) mod entries;
 mod grid;
-mod lane;
+pub(crate) mod lane;
 mod moving;
 mod operator;
+mod session;
 mod slices;
-mod table;
+pub(crate) mod table;
 mod tree;
-mod wheel;
+pub(crate) mod wheel;
 
 pub use operator::{LateRows, SetId, WindowOperator};

@@ -59,6 +59,8 @@ struct View {
     slices: (i64, i64),
     dirty: DirtyLists,
     removed: bool,
+    /// No row is reported as empty.
+    keep: bool,
 }
 
 /// A slice that was made since time last went on.
@@ -140,6 +142,7 @@ impl MovingLane {
             slices: (0, 0),
             dirty: DirtyLists::default(),
             removed: false,
+            keep: false,
         });
         let view = self.views.len() - 1;
         self.move_views(self.clock);
@@ -515,6 +518,9 @@ impl Lane for MovingLane {
                     continue;
                 }
                 entry.live &= !bit;
+                if self.views[view].keep {
+                    continue;
+                }
                 let cell = *nothing.get_or_insert_with(|| self.cells.take());
                 (cell, RowState::Empty, self.clock)
             } else {
@@ -575,6 +581,10 @@ impl Lane for MovingLane {
                 Self::mark(&mut self.views, entry, slot, 1 << view, false);
             }
         }
+    }
+
+    fn set_keep(&mut self, view: usize, keep: bool) {
+        self.views[view].keep = keep;
     }
 
     fn try_join(&mut self, spec: &SetSpec, _keys: &mut KeyTable) -> Option<usize> {

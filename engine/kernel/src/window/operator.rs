@@ -241,6 +241,17 @@ impl WindowOperator {
         slot.map_or_else(Vec::new, |(place, slot)| slot.lane.take_freed(place.view))
     }
 
+    /// Says whether the reader of a set keeps the value of a key's last window once it has run
+    /// empty (`'on-empty' = 'keep'`). Then no row is ever reported as empty, and a session that
+    /// came and ended between two reads is reported as live.
+    pub fn set_keep(&mut self, set: SetId, keep: bool) {
+        if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
+            && let Some(slot) = &mut self.lanes[place.lane]
+        {
+            slot.lane.set_keep(place.view, keep);
+        }
+    }
+
     /// Marks every live row of a set to be taken again, as one that time changed.
     pub fn refresh(&mut self, set: SetId) {
         if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()

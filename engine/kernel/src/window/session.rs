@@ -1,0 +1,751 @@
+//! Lanes of SESSION sets.
+//!
+//! A row makes a session or joins those at most a gap away; two that it joins become one. It is
+//! late if the session that results has closed by the watermark before it. A closed session
+//! stays until no row can join it that is not late, that is a gap after its end.
+
+use super::cells::CellSet;
+use super::entries::{DirtyLists, Entries};
+use super::grid::ROW_TIME_LIMIT;
+use super::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use super::table::KeyTable;
+use super::wheel::TimerWheel;
+use crate::aggregate::Cell;
+use crate::change::{Changes, RowState};
+use crate::input::Input;
+use crate::keys::KeyEncoder;
+use crate::spec::{Emit, SetSpec, WINDOW_TIME_GAP, WindowKind};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use tidewheel_core::EventTime;
+use tidewheel_core::time::NO_TIME;
+
+/// No timer is set.
+const NEVER: EventTime = EventTime::MAX;
+
+/// The watermark passed the session's end, and its row was queued.
+const CLOSED: u32 = 1;
+/// Its row was read: the reader holds one with this start and end.
+const SHOWN: u32 = 2;
+
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    first: EventTime,
+    last: EventTime,
+    cell: Cell,
+    flags: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// In the order of time; any two are more than a gap apart.
+    sessions: SmallVec<[Session; 1]>,
+    /// When the timer of the watermark is due.
+    armed: EventTime,
+    /// When the timer of the frontier is due.
+    ends: EventTime,
+    arrival: u64,
+    /// Rows that wait to be read.
+    waiting: u32,
+    event: bool,
+    expiry: bool,
+    live: bool,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            sessions: SmallVec::new(),
+            armed: NEVER,
+            ends: NEVER,
+            arrival: 0,
+            waiting: 0,
+            event: false,
+            expiry: false,
+            live: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// The newest session.
+    Current,
+    /// The last that closed.
+    LastClosed,
+    /// Each, `delay` after its end; once if `once`, else again when it changes.
+    Closed { delay: i64, once: bool },
+    /// Each, whenever it changes.
+    EveryChange,
+}
+
+/// A row that waits to be read.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    slot: u32,
+    start: EventTime,
+    value: Value,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    /// That of the session when it is read.
+    Session,
+    /// Set aside.
+    Frozen(Cell),
+    /// The session is no more: it became part of a longer one.
+    Gone,
+}
+
+/// By window end, the key's arrival, window start.
+type QueueKey = (EventTime, u64, EventTime);
+
+pub(crate) struct SessionLane {
+    gap: i64,
+    mode: Mode,
+    lateness: i64,
+    frontier: EventTime,
+    watermark: EventTime,
+    cells: CellSet,
+    entries: Entries<Entry>,
+    /// By the watermark: closing, freeing.
+    wheel: TimerWheel,
+    /// By the frontier: the newest session's end.
+    end_wheel: TimerWheel,
+    dirty: DirtyLists,
+    keep: bool,
+    queue: BTreeMap<QueueKey, Waiting>,
+    arrivals: u64,
+    late_rows: u64,
+    rows: Vec<u32>,
+    row_cells: Vec<Cell>,
+}
+
+impl SessionLane {
+    /// A lane for a set whose windows are sessions (of others the size is taken as the gap).
+    pub(crate) fn new(spec: &SetSpec) -> Self {
+        let gap = match spec.window.kind {
+            WindowKind::Session { gap } => gap,
+            WindowKind::Tumble { size }
+            | WindowKind::Hop { size, .. }
+            | WindowKind::Cumulate { size, .. } => size,
+        };
+        let (mode, lateness) = match spec.emit {
+            Emit::Current => (Mode::Current, 0),
+            Emit::LastClosed => (Mode::LastClosed, 0),
+            Emit::Closed { allowed_lateness } => (
+                Mode::Closed {
+                    delay: 0,
+                    once: false,
+                },
+                allowed_lateness,
+            ),
+            Emit::Final { allowed_lateness } => (
+                Mode::Closed {
+                    delay: allowed_lateness,
+                    once: true,
+                },
+                allowed_lateness,
+            ),
+            Emit::EveryChange { allowed_lateness } => (Mode::EveryChange, allowed_lateness),
+        };
+        let mut entries = Entries::new();
+        entries.add_reader();
+        Self {
+            gap: gap.max(0),
+            mode,
+            lateness,
+            frontier: NO_TIME,
+            watermark: NO_TIME,
+            cells: CellSet::new(&spec.aggregates, spec.retracting),
+            entries,
+            wheel: TimerWheel::new(),
+            end_wheel: TimerWheel::new(),
+            dirty: DirtyLists::default(),
+            keep: false,
+            queue: BTreeMap::new(),
+            arrivals: 0,
+            late_rows: 0,
+            rows: Vec::new(),
+            row_cells: Vec::new(),
+        }
+    }
+
+    fn end(&self, session: &Session) -> EventTime {
+        session.last + self.gap
+    }
+
+    /// How long after its end a session's row is queued; `None` where the watermark queues none.
+    fn close_delay(&self) -> Option<i64> {
+        match self.mode {
+            Mode::LastClosed => Some(0),
+            Mode::Closed { delay, .. } => Some(delay),
+            Mode::Current | Mode::EveryChange => None,
+        }
+    }
+
+    fn has_closed(&self, session: &Session, watermark: EventTime) -> bool {
+        self.close_delay().is_some_and(|delay| {
+            self.end(session).saturating_add(delay) - WINDOW_TIME_GAP <= watermark
+        })
+    }
+
+    /// When the watermark frees a session.
+    fn free_at(&self, session: &Session) -> EventTime {
+        (self.end(session) + self.gap).saturating_add(self.lateness) - WINDOW_TIME_GAP
+    }
+
+    fn queue_row(&mut self, slot: u32, start: EventTime, end: EventTime, value: Value) {
+        let entry = self.entries.get_mut(slot);
+        let row = Waiting { slot, start, value };
+        match self.queue.insert((end, entry.arrival, start), row) {
+            None => entry.waiting += 1,
+            Some(Waiting {
+                value: Value::Frozen(cell),
+                ..
+            }) => self.cells.give_back(cell),
+            Some(_) => {}
+        }
+    }
+
+    fn copy(&mut self, from: Cell) -> Cell {
+        let cell = self.cells.take();
+        self.cells.merge_spans(&[(cell, from)]);
+        cell
+    }
+
+    /// Queues the row of session `at` of an entry, which has closed.
+    fn close_session(&mut self, slot: u32, at: usize) {
+        let session = self.entries.get(slot).sessions[at];
+        self.entries.get_mut(slot).sessions[at].flags |= CLOSED;
+        let (start, end) = (session.first, self.end(&session));
+        if self.mode != Mode::LastClosed {
+            self.queue_row(slot, start, end, Value::Session);
+            return;
+        }
+        // One row a key: a session that closed later stands for those before it.
+        let arrival = self.entries.get(slot).arrival;
+        let entry = self.entries.get_mut(slot);
+        if entry.ends != NEVER && entry.ends > end {
+            return;
+        }
+        let older = std::mem::replace(&mut entry.ends, end);
+        let old: Vec<QueueKey> = if older == NEVER {
+            Vec::new()
+        } else {
+            let rows = self
+                .queue
+                .range((older, arrival, i64::MIN)..=(older, arrival, i64::MAX));
+            rows.map(|(key, _)| *key).collect()
+        };
+        for key in old {
+            self.drop_row(slot, key);
+        }
+        let cell = self.copy(session.cell);
+        self.queue_row(slot, start, end, Value::Frozen(cell));
+    }
+
+    fn drop_row(&mut self, slot: u32, key: QueueKey) {
+        if let Some(row) = self.queue.remove(&key) {
+            if let Value::Frozen(cell) = row.value {
+                self.cells.give_back(cell);
+            }
+            self.entries.get_mut(slot).waiting -= 1;
+        }
+    }
+
+    /// A session is about to change its start or end: deals with the row that it has or had.
+    fn session_changes(&mut self, slot: u32, session: &Session) {
+        let arrival = self.entries.get(slot).arrival;
+        let key = (self.end(session), arrival, session.first);
+        match self.mode {
+            Mode::Current | Mode::LastClosed => {}
+            Mode::Closed { once: true, .. } => {
+                // Its row was due: it is emitted as it is.
+                if self
+                    .queue
+                    .get(&key)
+                    .is_some_and(|row| matches!(row.value, Value::Session))
+                {
+                    let cell = self.copy(session.cell);
+                    self.queue_row(slot, session.first, key.0, Value::Frozen(cell));
+                }
+            }
+            Mode::Closed { once: false, .. } | Mode::EveryChange => {
+                if session.flags & SHOWN != 0 {
+                    self.queue_row(slot, session.first, key.0, Value::Gone);
+                } else {
+                    self.drop_row(slot, key);
+                }
+            }
+        }
+    }
+
+    /// Adds a row to an entry; false if it is late.
+    fn add(&mut self, slot: u32, time: EventTime, watermark: EventTime, input: &Input<'_>) -> bool {
+        let gap = self.gap;
+        let sessions = &self.entries.get(slot).sessions;
+        // The common case first: the newest session, or one after it.
+        let from = match sessions.last() {
+            Some(last) if last.last < time - gap => sessions.len(),
+            _ => sessions.partition_point(|session| session.last < time - gap),
+        };
+        let joined = sessions[from..]
+            .iter()
+            .take_while(|session| session.first <= time + gap)
+            .count();
+        let to = from + joined;
+        let mut first = time;
+        let mut last = time;
+        if joined > 0 {
+            first = first.min(sessions[from].first);
+            last = last.max(sessions[to - 1].last);
+        }
+        let whole = (last + gap).saturating_add(self.lateness) - WINDOW_TIME_GAP;
+        if whole <= watermark {
+            return false;
+        }
+        // What had closed before this row came is queued before the row changes it.
+        for at in from..to {
+            let session = self.entries.get(slot).sessions[at];
+            if session.flags & CLOSED == 0 && self.has_closed(&session, watermark) {
+                self.apply_rows(input);
+                self.close_session(slot, at);
+            }
+        }
+        let same = joined == 1 && {
+            let session = &self.entries.get(slot).sessions[from];
+            session.first == first && session.last == last
+        };
+        let cell = if joined == 0 {
+            let cell = self.cells.take();
+            let session = Session {
+                first,
+                last,
+                cell,
+                flags: 0,
+            };
+            self.entries.get_mut(slot).sessions.insert(from, session);
+            cell
+        } else {
+            if !same {
+                self.change(slot, from, to, input);
+            }
+            let session = &mut self.entries.get_mut(slot).sessions[from];
+            session.first = first;
+            session.last = last;
+            session.cell
+        };
+        self.row_cells.push(cell);
+        self.row_changed(slot, from, watermark);
+        true
+    }
+
+    /// The sessions `from..to` become one, or change their ends.
+    fn change(&mut self, slot: u32, from: usize, to: usize, input: &Input<'_>) {
+        let touched: SmallVec<[Session; 2]> = self.entries.get(slot).sessions[from..to]
+            .iter()
+            .copied()
+            .collect();
+        let aside = touched.len() > 1
+            || touched
+                .iter()
+                .any(|session| session.flags != 0 && self.mode != Mode::Current);
+        if aside {
+            self.apply_rows(input);
+        }
+        for session in &touched {
+            if session.flags != 0 || self.mode == Mode::EveryChange {
+                self.session_changes(slot, session);
+            }
+        }
+        for session in &touched[1..] {
+            self.cells.merge(touched[0].cell, session.cell);
+            self.cells.give_back(session.cell);
+        }
+        let sessions = &mut self.entries.get_mut(slot).sessions;
+        sessions.drain(from + 1..to);
+        sessions[from].flags = 0;
+    }
+
+    /// Marks or queues what a row in session `at` changed, and sets timers.
+    fn row_changed(&mut self, slot: u32, at: usize, watermark: EventTime) {
+        let session = self.entries.get(slot).sessions[at];
+        match self.mode {
+            Mode::Current => {
+                let entry = self.entries.get_mut(slot);
+                if at + 1 == entry.sessions.len() {
+                    if !entry.event {
+                        entry.event = true;
+                        self.dirty.event.push_back(slot);
+                    }
+                    let end = session.last + self.gap;
+                    if end < entry.ends {
+                        entry.ends = end;
+                        self.end_wheel.set(end, slot);
+                    }
+                }
+            }
+            Mode::EveryChange => {
+                self.queue_row(slot, session.first, session.last + self.gap, Value::Session);
+            }
+            Mode::Closed { .. } | Mode::LastClosed => {
+                if session.flags & CLOSED != 0 || self.has_closed(&session, watermark) {
+                    self.close_session(slot, at);
+                }
+            }
+        }
+        self.arm(slot, &session);
+    }
+
+    fn arm(&mut self, slot: u32, session: &Session) {
+        let at = match self.close_delay() {
+            Some(delay) if session.flags & CLOSED == 0 => {
+                self.end(session).saturating_add(delay) - WINDOW_TIME_GAP
+            }
+            _ => self.free_at(session),
+        };
+        let entry = self.entries.get_mut(slot);
+        if at < entry.armed {
+            entry.armed = at;
+            self.wheel.set(at, slot);
+        }
+    }
+
+    /// Frees sessions that no row can join any more, and the entry with its last.
+    fn settle(&mut self, slot: u32, keys: &mut KeyTable) {
+        let entry = self.entries.get(slot);
+        let mut unread = entry.waiting > 0 || entry.event || entry.expiry;
+        if self.mode == Mode::Current
+            && let Some(newest) = entry.sessions.last()
+        {
+            // The watermark may be ahead of the frontier: the value still stands.
+            unread |= self.frontier < newest.last + self.gap || (entry.live && !self.keep);
+        }
+        if !unread {
+            let count = entry
+                .sessions
+                .iter()
+                .take_while(|session| {
+                    self.free_at(session) <= self.watermark
+                        && (self.close_delay().is_none() || session.flags & CLOSED != 0)
+                })
+                .count();
+            let gone: SmallVec<[Session; 2]> =
+                self.entries.get_mut(slot).sessions.drain(..count).collect();
+            for session in gone {
+                self.cells.give_back(session.cell);
+            }
+            let entry = self.entries.get(slot);
+            if entry.sessions.is_empty() && (!entry.live || self.keep) {
+                self.entries.remove(slot, keys);
+                return;
+            }
+            let sessions = entry.sessions.clone();
+            for session in &sessions {
+                self.arm(slot, session);
+            }
+        }
+    }
+
+    fn apply_rows(&mut self, input: &Input<'_>) {
+        self.cells.apply(
+            &self.rows[..self.row_cells.len()],
+            &self.row_cells,
+            input,
+            false,
+        );
+        self.rows.clear();
+        self.row_cells.clear();
+    }
+
+    fn take_current(
+        &mut self,
+        max: usize,
+        include_expiry: bool,
+        out: &mut ChangeRows,
+        looked_at: &mut Vec<u32>,
+    ) {
+        let mut nothing: Option<Cell> = None;
+        while out.len() < max {
+            let Some(slot) = self.dirty.pop(include_expiry) else {
+                break;
+            };
+            let Some(key) = self.entries.key(slot) else {
+                continue;
+            };
+            let entry = self.entries.get_mut(slot);
+            if !entry.event && !entry.expiry {
+                continue;
+            }
+            let urgent = std::mem::take(&mut entry.event);
+            entry.expiry = false;
+            looked_at.push(slot);
+            let Some(session) = entry.sessions.last().copied() else {
+                continue;
+            };
+            let end = session.last + self.gap;
+            let live = self.keep || self.frontier < end;
+            if !live && !entry.live {
+                continue;
+            }
+            entry.live = live;
+            out.slots.push(slot);
+            out.keys.push(key);
+            out.window_start.push(session.first);
+            out.window_end.push(end);
+            out.states.push(if live {
+                RowState::Live
+            } else {
+                RowState::Empty
+            });
+            out.empty_at.push(end);
+            out.urgent.push(urgent);
+            out.cells.push(if live {
+                session.cell
+            } else {
+                *nothing.get_or_insert_with(|| self.cells.take())
+            });
+        }
+        out.scratch.extend(nothing);
+    }
+
+    fn take_queued(&mut self, max: usize, out: &mut ChangeRows, looked_at: &mut Vec<u32>) {
+        let mut nothing: Option<Cell> = None;
+        while out.len() < max {
+            let Some(((end, _, _), row)) = self.queue.pop_first() else {
+                break;
+            };
+            let Waiting { slot, start, value } = row;
+            let Some(key) = self.entries.key(slot) else {
+                continue;
+            };
+            let entry = self.entries.get_mut(slot);
+            entry.waiting -= 1;
+            looked_at.push(slot);
+            let cell = match value {
+                Value::Gone => None,
+                Value::Frozen(cell) => {
+                    out.scratch.push(cell);
+                    Some(cell)
+                }
+                Value::Session => {
+                    let found = entry
+                        .sessions
+                        .iter_mut()
+                        .find(|session| session.first == start);
+                    let Some(session) = found else { continue };
+                    session.flags |= SHOWN;
+                    Some(session.cell)
+                }
+            };
+            out.slots.push(slot);
+            out.keys.push(key);
+            out.window_start.push(start);
+            out.window_end.push(end);
+            out.states.push(if cell.is_some() {
+                RowState::Live
+            } else {
+                RowState::Empty
+            });
+            out.empty_at.push(end);
+            out.urgent.push(true);
+            out.cells
+                .push(cell.unwrap_or_else(|| *nothing.get_or_insert_with(|| self.cells.take())));
+        }
+        out.scratch.extend(nothing);
+    }
+}
+
+impl Lane for SessionLane {
+    fn process(
+        &mut self,
+        rows: &[KeyedRow],
+        keys: &mut KeyTable,
+        input: &Input<'_>,
+        late: &mut Vec<u32>,
+    ) {
+        for &KeyedRow { row, key } in rows {
+            let time = input.time[row as usize];
+            if !(-ROW_TIME_LIMIT..=ROW_TIME_LIMIT).contains(&time) {
+                self.late_rows += 1;
+                late.push(row);
+                continue;
+            }
+            if input.retract.is_some_and(|retract| retract[row as usize]) {
+                // Partial aggregates cannot tell where a session would come apart.
+                self.cells.count_unknown_retraction();
+                continue;
+            }
+            let watermark = input.watermark[row as usize].max(self.watermark);
+            let known = self.entries.find(key);
+            let slot = self.entries.find_or_insert(key, keys);
+            if known.is_none() {
+                self.entries.get_mut(slot).arrival = self.arrivals;
+                self.arrivals += 1;
+            }
+            if self.add(slot, time, watermark, input) {
+                self.rows.push(row);
+            } else {
+                self.late_rows += 1;
+                late.push(row);
+                if known.is_none() {
+                    self.entries.remove(slot, keys);
+                }
+            }
+        }
+        self.apply_rows(input);
+    }
+
+    fn set_time(&mut self, frontier: EventTime, watermark: EventTime, _keys: &mut KeyTable) {
+        self.frontier = self.frontier.max(frontier);
+        self.watermark = self.watermark.max(watermark);
+    }
+
+    fn drain(&mut self, budget: &mut usize, keys: &mut KeyTable) -> bool {
+        while *budget > 0 {
+            let Some(timer) = self.end_wheel.pop(self.frontier) else {
+                break;
+            };
+            *budget -= 1;
+            let slot = timer.id;
+            if self.entries.key(slot).is_none() || self.entries.get(slot).ends != timer.deadline {
+                continue;
+            }
+            let entry = self.entries.get_mut(slot);
+            entry.ends = NEVER;
+            let Some(newest) = entry.sessions.last() else {
+                continue;
+            };
+            let end = newest.last + self.gap;
+            if end > self.frontier {
+                entry.ends = end;
+                self.end_wheel.set(end, slot);
+            } else if !self.keep && entry.live && !entry.event && !entry.expiry {
+                entry.expiry = true;
+                self.dirty.expiry.push_back(slot);
+            } else {
+                self.settle(slot, keys);
+            }
+        }
+        while *budget > 0 {
+            let Some(timer) = self.wheel.pop(self.watermark) else {
+                return false;
+            };
+            *budget -= 1;
+            let slot = timer.id;
+            if self.entries.key(slot).is_none() || self.entries.get(slot).armed != timer.deadline {
+                continue;
+            }
+            self.entries.get_mut(slot).armed = NEVER;
+            let due: SmallVec<[usize; 4]> = {
+                let sessions = self.entries.get(slot).sessions.iter().enumerate();
+                sessions
+                    .filter(|(_, session)| {
+                        session.flags & CLOSED == 0 && self.has_closed(session, self.watermark)
+                    })
+                    .map(|(at, _)| at)
+                    .collect()
+            };
+            for at in due {
+                self.close_session(slot, at);
+            }
+            let sessions = self.entries.get(slot).sessions.clone();
+            for session in &sessions {
+                // What waits to be read is freed after it was read.
+                if session.flags & CLOSED == 0 && self.close_delay().is_some()
+                    || self.free_at(session) > self.watermark
+                {
+                    self.arm(slot, session);
+                }
+            }
+            self.settle(slot, keys);
+        }
+        true
+    }
+
+    fn take_changes(
+        &mut self,
+        _view: usize,
+        max: usize,
+        include_expiry: bool,
+        keys: &mut KeyTable,
+        encoder: &KeyEncoder,
+    ) -> Option<Changes> {
+        let mut out = ChangeRows::default();
+        let mut looked_at = Vec::new();
+        if self.mode == Mode::Current {
+            self.take_current(max, include_expiry, &mut out, &mut looked_at);
+        } else {
+            self.take_queued(max, &mut out, &mut looked_at);
+        }
+        let changes = out.finish(&mut self.cells, keys, encoder);
+        for slot in looked_at {
+            if self.entries.key(slot).is_some() {
+                self.settle(slot, keys);
+            }
+        }
+        changes
+    }
+
+    fn take_freed(&mut self, view: usize) -> Vec<u32> {
+        self.entries.take_freed(view)
+    }
+
+    fn refresh(&mut self, _view: usize) {
+        if self.mode != Mode::Current {
+            return;
+        }
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let entry = self.entries.get_mut(slot);
+            if entry.live && !entry.event && !entry.expiry {
+                entry.expiry = true;
+                self.dirty.expiry.push_back(slot);
+            }
+        }
+    }
+
+    fn set_keep(&mut self, _view: usize, keep: bool) {
+        self.keep = keep;
+    }
+
+    fn remove_view(&mut self, _view: usize, _keys: &mut KeyTable) -> bool {
+        true
+    }
+
+    fn close(&mut self, keys: &mut KeyTable) {
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            self.entries.remove(slot, keys);
+        }
+    }
+
+    fn stats(&self) -> LaneStats {
+        let mut sessions = 0;
+        let mut lists = 0;
+        for slot in self.entries.slots() {
+            let list = &self.entries.get(slot).sessions;
+            sessions += list.len() as u64;
+            lists += if list.spilled() {
+                list.capacity() * size_of::<Session>()
+            } else {
+                0
+            };
+        }
+        let bytes = lists
+            + self.queue.len() * size_of::<(QueueKey, Waiting)>()
+            + self.dirty.state_bytes()
+            + self.cells.state_bytes()
+            + self.entries.state_bytes()
+            + self.wheel.state_bytes()
+            + self.end_wheel.state_bytes();
+        LaneStats {
+            slices: sessions,
+            late_rows: self.late_rows,
+            unknown_retractions: self.cells.unknown_retractions(),
+            bound_reached: self.cells.bound_reached(),
+            state_bytes: bytes as u64,
+        }
+    }
+}
