@@ -24,11 +24,13 @@ pub enum Fsync {
 impl Fsync {
     /// The value of the option `fsync`: `always`, `interval` (default) or `never`.
     pub(crate) fn parse(options: &Options) -> Result<Self, OptionError> {
-        Ok(match options.word("fsync", &["always", "interval", "never"], "interval")? {
-            "always" => Self::Always,
-            "never" => Self::Never,
-            _ => Self::Interval,
-        })
+        Ok(
+            match options.word("fsync", &["always", "interval", "never"], "interval")? {
+                "always" => Self::Always,
+                "never" => Self::Never,
+                _ => Self::Interval,
+            },
+        )
     }
 }
 
@@ -71,7 +73,9 @@ fn sync_now_and_then(unsynced: &Unsynced) {
     std::thread::spawn(move || {
         loop {
             std::thread::sleep(FSYNC_INTERVAL);
-            let Some(unsynced) = unsynced.upgrade() else { return };
+            let Some(unsynced) = unsynced.upgrade() else {
+                return;
+            };
             let files = std::mem::take(&mut *unsynced.lock());
             for file in files {
                 if let Err(error) = file.sync_data() {

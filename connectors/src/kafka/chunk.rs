@@ -17,7 +17,11 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(names: &[String]) -> Self {
         let has = |name: &str| names.iter().any(|wanted| wanted == name);
-        Self { timestamps: has("timestamp"), keys: has("key"), headers: has("headers") }
+        Self {
+            timestamps: has("timestamp"),
+            keys: has("key"),
+            headers: has("headers"),
+        }
     }
 }
 
@@ -46,7 +50,9 @@ impl Gathering {
         self.meta.tombstones.push(payload.is_none());
         self.has_tombstones |= payload.is_none();
         if wanted.timestamps {
-            self.meta.timestamps.push(message.timestamp().to_millis().unwrap_or(-1));
+            self.meta
+                .timestamps
+                .push(message.timestamp().to_millis().unwrap_or(-1));
         }
         if wanted.keys {
             self.meta.keys.push(message.key().map(<[u8]>::to_vec));
@@ -54,7 +60,10 @@ impl Gathering {
         if wanted.headers {
             let headers = message.headers().into_iter().flat_map(|headers| {
                 headers.iter().map(|header| {
-                    (header.key.to_owned(), header.value.unwrap_or_default().to_vec())
+                    (
+                        header.key.to_owned(),
+                        header.value.unwrap_or_default().to_vec(),
+                    )
                 })
             });
             self.meta.headers.push(headers.collect());
@@ -64,7 +73,13 @@ impl Gathering {
     /// The chunk, if there is any record.
     pub(super) fn take(&mut self, partition: u32) -> Option<RawChunk> {
         let next_offset = self.offsets.last()? + 1;
-        let Self { data, ranges, offsets, mut meta, has_tombstones } = std::mem::take(self);
+        let Self {
+            data,
+            ranges,
+            offsets,
+            mut meta,
+            has_tombstones,
+        } = std::mem::take(self);
         if !has_tombstones {
             meta.tombstones.clear();
         }
@@ -73,6 +88,12 @@ impl Gathering {
         self.ranges.reserve(ranges.len());
         self.offsets.reserve(offsets.len());
         let framing = Framing::Records { ranges, offsets };
-        Some(RawChunk { partition, next_offset, data, framing, meta })
+        Some(RawChunk {
+            partition,
+            next_offset,
+            data,
+            framing,
+            meta,
+        })
     }
 }

@@ -95,7 +95,10 @@ struct Partition {
 impl Health {
     /// The partitions that the topic has.
     pub(super) fn partitions(&self, topic: &str) -> Vec<u32> {
-        let known = self.topics.get(topic).map(|topic| topic.partitions.values());
+        let known = self
+            .topics
+            .get(topic)
+            .map(|topic| topic.partitions.values());
         known
             .into_iter()
             .flatten()
@@ -106,16 +109,30 @@ impl Health {
 
     /// Why a partition cannot be read now; `None` when its broker answers.
     pub(super) fn away(&self, topic: &str, partition: u32) -> Option<String> {
-        let found = self.topics.get(topic).and_then(|t| t.partitions.get(&partition.to_string()));
-        let Some(found) = found else { return Some(format!("partition {partition} is unknown")) };
-        let id = if found.broker >= 0 { found.broker } else { found.leader };
-        let Some(broker) = self.brokers.values().find(|broker| broker.nodeid == id && id >= 0)
+        let found = self
+            .topics
+            .get(topic)
+            .and_then(|t| t.partitions.get(&partition.to_string()));
+        let Some(found) = found else {
+            return Some(format!("partition {partition} is unknown"));
+        };
+        let id = if found.broker >= 0 {
+            found.broker
+        } else {
+            found.leader
+        };
+        let Some(broker) = self
+            .brokers
+            .values()
+            .find(|broker| broker.nodeid == id && id >= 0)
         else {
             return Some(format!("partition {partition} has no leader"));
         };
         let up = matches!(broker.state.as_str(), "UP" | "UPDATE");
         if !up {
-            return Some(format!("broker {id} of partition {partition} is not connected"));
+            return Some(format!(
+                "broker {id} of partition {partition} is not connected"
+            ));
         }
         (broker.rxidle > SILENCE_MAX_US)
             .then(|| format!("broker {id} of partition {partition} does not answer"))

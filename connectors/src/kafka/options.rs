@@ -53,7 +53,11 @@ pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, Connector
         .duration("scan.topic-partition-discovery.interval")?
         .unwrap_or(DISCOVERY_INTERVAL)
         .as_millis();
-    let refresh = if discovery == 0 { "-1".to_owned() } else { discovery.max(10).to_string() };
+    let refresh = if discovery == 0 {
+        "-1".to_owned()
+    } else {
+        discovery.max(10).to_string()
+    };
     client
         .set("topic.metadata.refresh.interval.ms", refresh)
         // An offset that is gone must be an error, not a silent jump to the end.
@@ -67,13 +71,17 @@ pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, Connector
     set_default(&mut client, "group.id", "tidewheel");
     // The default of a second leaves a hole whenever the prefetch queue was full.
     set_default(&mut client, "fetch.queue.backoff.ms", "20");
+    // The default of ten seconds is added to each outage.
+    set_default(&mut client, "reconnect.backoff.max.ms", "1000");
     Ok(SourceConfig {
         topic: topic(options)?,
         client,
         start,
         uncommitted: uncommitted(options)?,
         end,
-        topic_timeout: options.duration("scan.topic-missing-timeout")?.unwrap_or(TOPIC_TIMEOUT),
+        topic_timeout: options
+            .duration("scan.topic-missing-timeout")?
+            .unwrap_or(TOPIC_TIMEOUT),
     })
 }
 
@@ -94,7 +102,9 @@ pub(super) fn topic(options: &Options) -> Result<String, ConnectorError> {
     }
     let topic = options.get("topic").unwrap_or_default().trim();
     if topic.is_empty() {
-        return Err(ConnectorError::new("the option 'topic' is missing; write the topic's name"));
+        return Err(ConnectorError::new(
+            "the option 'topic' is missing; write the topic's name",
+        ));
     }
     if topic.contains(';') {
         return Err(ConnectorError::option(
@@ -106,16 +116,27 @@ pub(super) fn topic(options: &Options) -> Result<String, ConnectorError> {
     if topic.len() > 249 || !topic.chars().all(good) {
         return Err(ConnectorError::option(
             "topic",
-            format!("'{topic}' is no topic's name; write up to 249 of a-z, A-Z, 0-9, '.', '_', '-'"),
+            format!(
+                "'{topic}' is no topic's name; write up to 249 of a-z, A-Z, 0-9, '.', '_', '-'"
+            ),
         ));
     }
     Ok(topic.to_owned())
 }
 
 fn start(options: &Options, has_group: bool) -> Result<Place, ConnectorError> {
-    let modes =
-        ["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    let default = if has_group { "group-offsets" } else { "earliest-offset" };
+    let modes = [
+        "earliest-offset",
+        "latest-offset",
+        "group-offsets",
+        "timestamp",
+        "specific-offsets",
+    ];
+    let default = if has_group {
+        "group-offsets"
+    } else {
+        "earliest-offset"
+    };
     Ok(match options.word("scan.startup.mode", &modes, default)? {
         "latest-offset" => Place::Latest,
         "group-offsets" => Place::Group,
@@ -128,23 +149,35 @@ fn start(options: &Options, has_group: bool) -> Result<Place, ConnectorError> {
 }
 
 fn end(options: &Options) -> Result<Option<Place>, ConnectorError> {
-    let modes = ["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-    Ok(match options.word("scan.bounded.mode", &modes, "unbounded")? {
-        "latest-offset" => Some(Place::Latest),
-        "group-offsets" => Some(Place::Group),
-        "timestamp" => {
-            Some(Place::Timestamp(timestamp(options, "scan.bounded.timestamp-millis")?))
-        }
-        "specific-offsets" => {
-            Some(Place::Offsets(specific_offsets(options, "scan.bounded.specific-offsets")?))
-        }
-        _ => None,
-    })
+    let modes = [
+        "unbounded",
+        "latest-offset",
+        "group-offsets",
+        "timestamp",
+        "specific-offsets",
+    ];
+    Ok(
+        match options.word("scan.bounded.mode", &modes, "unbounded")? {
+            "latest-offset" => Some(Place::Latest),
+            "group-offsets" => Some(Place::Group),
+            "timestamp" => Some(Place::Timestamp(timestamp(
+                options,
+                "scan.bounded.timestamp-millis",
+            )?)),
+            "specific-offsets" => Some(Place::Offsets(specific_offsets(
+                options,
+                "scan.bounded.specific-offsets",
+            )?)),
+            _ => None,
+        },
+    )
 }
 
 fn timestamp(options: &Options, name: &str) -> Result<i64, ConnectorError> {
     let number = options.number(name)?.ok_or_else(|| {
-        ConnectorError::new(format!("the option '{name}' is missing; write milliseconds since 1970"))
+        ConnectorError::new(format!(
+            "the option '{name}' is missing; write milliseconds since 1970"
+        ))
     })?;
     i64::try_from(number).map_err(|_| ConnectorError::option(name, "the time is too far away"))
 }
@@ -168,7 +201,10 @@ mod tests {
     use std::sync::Arc;
 
     fn read(pairs: &[(&str, &str)]) -> Result<SourceConfig, ConnectorError> {
-        let base = [("properties.bootstrap.servers", "localhost:1"), ("topic", "events")];
+        let base = [
+            ("properties.bootstrap.servers", "localhost:1"),
+            ("topic", "events"),
+        ];
         source_config(&TableSpec {
             name: "t".into(),
             schema: Arc::new(Schema::empty()),
@@ -182,15 +218,23 @@ mod tests {
         let start = |pairs: &[(&str, &str)]| read(pairs).expect("reads").start;
         assert_eq!(start(&[]), Place::Earliest);
         assert_eq!(start(&[("properties.group.id", "g")]), Place::Group);
-        assert_eq!(start(&[("scan.startup.mode", "latest-offset")]), Place::Latest);
-        let timestamp =
-            [("scan.startup.mode", "timestamp"), ("scan.startup.timestamp-millis", "17")];
+        assert_eq!(
+            start(&[("scan.startup.mode", "latest-offset")]),
+            Place::Latest
+        );
+        let timestamp = [
+            ("scan.startup.mode", "timestamp"),
+            ("scan.startup.timestamp-millis", "17"),
+        ];
         assert_eq!(start(&timestamp), Place::Timestamp(17));
         let bounded = read(&[
             ("scan.bounded.mode", "specific-offsets"),
             ("scan.bounded.specific-offsets", "partition:1,offset:9"),
         ]);
-        assert_eq!(bounded.expect("reads").end, Some(Place::Offsets([(1, 9)].into())));
+        assert_eq!(
+            bounded.expect("reads").end,
+            Some(Place::Offsets([(1, 9)].into()))
+        );
     }
 
     #[test]
@@ -201,9 +245,18 @@ mod tests {
             (&[("topic", "a b")], "no topic's name"),
             (&[("topic-pattern", "a.*")], "UNION ALL"),
             (&[("scan.startup.mode", "newest")], "earliest-offset"),
-            (&[("scan.startup.mode", "timestamp")], "scan.startup.timestamp-millis"),
-            (&[("scan.startup.mode", "specific-offsets")], "partition:0,offset:42"),
-            (&[("scan.startup.mode", "group-offsets")], "properties.group.id"),
+            (
+                &[("scan.startup.mode", "timestamp")],
+                "scan.startup.timestamp-millis",
+            ),
+            (
+                &[("scan.startup.mode", "specific-offsets")],
+                "partition:0,offset:42",
+            ),
+            (
+                &[("scan.startup.mode", "group-offsets")],
+                "properties.group.id",
+            ),
         ] {
             let error = read(pairs).expect_err(part);
             assert!(error.to_string().contains(part), "{error}");
@@ -212,7 +265,9 @@ mod tests {
 
     #[test]
     fn the_traps_of_the_library_are_set() {
-        let client = read(&[("properties.auto.offset.reset", "latest")]).expect("reads").client;
+        let client = read(&[("properties.auto.offset.reset", "latest")])
+            .expect("reads")
+            .client;
         assert_eq!(client.get("auto.offset.reset"), Some("error"));
         assert_eq!(client.get("enable.partition.eof"), Some("true"));
         assert_eq!(client.get("fetch.queue.backoff.ms"), Some("20"));

@@ -43,15 +43,20 @@ impl Broker<'_> {
             .consumer
             .fetch_metadata(Some(topic), self.timeout)
             .map_err(|error| self.trouble(&error))?;
-        let Some(found) = metadata.topics().first() else { return Err(Trouble::Missing) };
+        let Some(found) = metadata.topics().first() else {
+            return Err(Trouble::Missing);
+        };
         if let Some(error) = found.error() {
             return Err(self.trouble(&KafkaError::MetadataFetch(error.into())));
         }
         if found.partitions().is_empty() {
             return Err(Trouble::Missing);
         }
-        let mut ids: Vec<u32> =
-            found.partitions().iter().filter_map(|p| u32::try_from(p.id()).ok()).collect();
+        let mut ids: Vec<u32> = found
+            .partitions()
+            .iter()
+            .filter_map(|p| u32::try_from(p.id()).ok())
+            .collect();
         ids.sort_unstable();
         match ids.last() {
             Some(last) if *last > PARTITION_MAX => Err(Trouble::Fatal(format!(
@@ -83,7 +88,9 @@ impl Broker<'_> {
             None => self.offset(&self.config.start, partition, low, high)?,
         };
         if start < low || start > high {
-            return Err(Trouble::Fatal(out_of_range(topic, partition, start, low, high)));
+            return Err(Trouble::Fatal(out_of_range(
+                topic, partition, start, low, high,
+            )));
         }
         if high > OFFSET_MAX {
             return Err(Trouble::Fatal(format!(
@@ -106,7 +113,10 @@ impl Broker<'_> {
                 // Flink: what is not named begins at its group's offset. Here: at its beginning
                 // as a start, at its end as an end.
                 let is_end = self.config.end.as_ref() == Some(place);
-                Ok(offsets.get(&partition).copied().unwrap_or(if is_end { high } else { low }))
+                Ok(offsets
+                    .get(&partition)
+                    .copied()
+                    .unwrap_or(if is_end { high } else { low }))
             }
             Place::Timestamp(time) => {
                 let mut list = TopicPartitionList::new();
@@ -147,7 +157,9 @@ impl Broker<'_> {
     pub(super) fn trouble(&self, error: &KafkaError) -> Trouble {
         use RDKafkaErrorCode as Code;
         let topic = &self.config.topic;
-        let Some(code) = error.rdkafka_error_code() else { return Trouble::Away(error.to_string()) };
+        let Some(code) = error.rdkafka_error_code() else {
+            return Trouble::Away(error.to_string());
+        };
         match code {
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
                 Trouble::Missing
@@ -176,7 +188,13 @@ impl Broker<'_> {
 }
 
 /// The message for an offset that is not there.
-pub(super) fn out_of_range(topic: &str, partition: u32, offset: u64, low: u64, high: u64) -> String {
+pub(super) fn out_of_range(
+    topic: &str,
+    partition: u32,
+    offset: u64,
+    low: u64,
+    high: u64,
+) -> String {
     format!(
         "offset {offset} of partition {partition} is not in the topic '{topic}', which holds {low} \
          to {high}: its records were deleted before they were read, or the topic was made anew; to \

@@ -32,13 +32,34 @@ const RENAMED: [(&str, &str); 5] = [
 
 /// Properties of the Java client that cannot be taken over, and what to write instead.
 const REFUSED: [(&str, &str); 7] = [
-    ("ssl.keystore.location", "properties.ssl.keystore.location takes PKCS#12 only"),
-    ("ssl.keystore.type", "give a PKCS#12 file as 'properties.ssl.keystore.location'"),
-    ("ssl.truststore.location", "give the certificates as PEM in 'properties.ssl.ca.location'"),
-    ("ssl.truststore.password", "give the certificates as PEM in 'properties.ssl.ca.location'"),
-    ("ssl.truststore.type", "give the certificates as PEM in 'properties.ssl.ca.location'"),
-    ("sasl.client.callback.handler.class", "Java classes cannot be loaded"),
-    ("sasl.login.callback.handler.class", "Java classes cannot be loaded"),
+    (
+        "ssl.keystore.location",
+        "properties.ssl.keystore.location takes PKCS#12 only",
+    ),
+    (
+        "ssl.keystore.type",
+        "give a PKCS#12 file as 'properties.ssl.keystore.location'",
+    ),
+    (
+        "ssl.truststore.location",
+        "give the certificates as PEM in 'properties.ssl.ca.location'",
+    ),
+    (
+        "ssl.truststore.password",
+        "give the certificates as PEM in 'properties.ssl.ca.location'",
+    ),
+    (
+        "ssl.truststore.type",
+        "give the certificates as PEM in 'properties.ssl.ca.location'",
+    ),
+    (
+        "sasl.client.callback.handler.class",
+        "Java classes cannot be loaded",
+    ),
+    (
+        "sasl.login.callback.handler.class",
+        "Java classes cannot be loaded",
+    ),
 ];
 
 /// The client's configuration out of a table's options.
@@ -48,9 +69,8 @@ const REFUSED: [(&str, &str); 7] = [
 pub(super) fn client_config(options: &Options) -> Result<ClientConfig, ConnectorError> {
     let mut config = ClientConfig::new();
     for (name, value) in options.with_prefix(PREFIX) {
-        let wrong = |message: &str| {
-            ConnectorError::option(format!("{PREFIX}{name}"), message.to_owned())
-        };
+        let wrong =
+            |message: &str| ConnectorError::option(format!("{PREFIX}{name}"), message.to_owned());
         if name == "sasl.jaas.config" {
             let (user, password) = jaas_login(value).ok_or_else(|| {
                 wrong(
@@ -58,23 +78,36 @@ pub(super) fn client_config(options: &Options) -> Result<ClientConfig, Connector
                      'properties.sasl.username' and 'properties.sasl.password'",
                 )
             })?;
-            config.set("sasl.username", user).set("sasl.password", password);
+            config
+                .set("sasl.username", user)
+                .set("sasl.password", password);
         } else if name == "buffer.memory" {
-            let bytes: u64 = value.trim().parse().map_err(|_| wrong("write a number of bytes"))?;
-            config.set("queue.buffering.max.kbytes", (bytes / 1024).max(1).to_string());
+            let bytes: u64 = value
+                .trim()
+                .parse()
+                .map_err(|_| wrong("write a number of bytes"))?;
+            config.set(
+                "queue.buffering.max.kbytes",
+                (bytes / 1024).max(1).to_string(),
+            );
         } else if name == "ssl.endpoint.identification.algorithm" {
             config.set(name, if value.is_empty() { "none" } else { value });
-        } else if let Some((_, advice)) =
-            REFUSED.iter().find(|(java, _)| *java == name && *java != "ssl.keystore.location")
+        } else if let Some((_, advice)) = REFUSED
+            .iter()
+            .find(|(java, _)| *java == name && *java != "ssl.keystore.location")
         {
-            return Err(wrong(&format!("it belongs to Kafka's Java client; {advice}")));
+            return Err(wrong(&format!(
+                "it belongs to Kafka's Java client; {advice}"
+            )));
         } else if let Some((_, renamed)) = RENAMED.iter().find(|(java, _)| *java == name) {
             config.set(*renamed, value);
         } else if !IGNORED.contains(&name) {
             config.set(name, value);
         }
     }
-    if config.get("bootstrap.servers").is_none_or(|servers| servers.trim().is_empty())
+    if config
+        .get("bootstrap.servers")
+        .is_none_or(|servers| servers.trim().is_empty())
         && config.get("metadata.broker.list").is_none()
     {
         return Err(ConnectorError::new(
@@ -90,7 +123,10 @@ pub(super) fn config_error(error: KafkaError) -> ConnectorError {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => ConnectorError::option(
             format!("{PREFIX}{key}"),
-            format!("{}; see librdkafka's CONFIGURATION.md for what it takes", lower(&description)),
+            format!(
+                "{}; see librdkafka's CONFIGURATION.md for what it takes",
+                lower(&description)
+            ),
         ),
         other => ConnectorError::new(other.to_string()),
     }
@@ -98,7 +134,9 @@ pub(super) fn config_error(error: KafkaError) -> ConnectorError {
 
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_lowercase().collect::<String>() + chars.as_str())
+    chars.next().map_or(String::new(), |c| {
+        c.to_lowercase().collect::<String>() + chars.as_str()
+    })
 }
 
 /// User and password of a line such as `…LoginModule required username="a" password="b";`.
@@ -137,10 +175,16 @@ mod tests {
         assert_eq!(taken.get("socket.timeout.ms"), Some("30000"));
         assert_eq!(taken.get("sasl.username"), Some("ann"));
         assert_eq!(taken.get("sasl.password"), Some("s=3"));
-        assert_eq!(taken.get("ssl.endpoint.identification.algorithm"), Some("none"));
+        assert_eq!(
+            taken.get("ssl.endpoint.identification.algorithm"),
+            Some("none")
+        );
         assert_eq!(taken.get("max.poll.records"), None);
         let refused = config(&[("properties.ssl.truststore.location", "a.jks")]).expect_err("no");
-        assert!(refused.message.contains("properties.ssl.ca.location"), "{refused}");
+        assert!(
+            refused.message.contains("properties.ssl.ca.location"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -150,6 +194,9 @@ mod tests {
         let error = config(&[("properties.fetch.min.bytes", "many")]).expect_err("wrong");
         assert_eq!(error.option.as_deref(), Some("properties.fetch.min.bytes"));
         let error = client_config(&Options::default()).expect_err("missing");
-        assert!(error.message.contains("properties.bootstrap.servers"), "{error}");
+        assert!(
+            error.message.contains("properties.bootstrap.servers"),
+            "{error}"
+        );
     }
 }

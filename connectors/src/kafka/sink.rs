@@ -26,7 +26,9 @@ pub(super) fn check(table: &TableSpec) -> Result<(), ConnectorError> {
             "'exactly-once' is not known here; write 'at-least-once'",
         ));
     }
-    table.options.word(name, &["at-least-once", "none"], "at-least-once")?;
+    table
+        .options
+        .word(name, &["at-least-once", "none"], "at-least-once")?;
     Ok(())
 }
 
@@ -41,7 +43,11 @@ impl KafkaSink {
     pub(super) fn open(request: &SinkRequest) -> Result<Self, ConnectorError> {
         check(&request.table)?;
         let writer = KafkaWriter::open(&request.table.options)?;
-        Ok(Self { table: request.table.clone(), writer, writes: 0 })
+        Ok(Self {
+            table: request.table.clone(),
+            writer,
+            writes: 0,
+        })
     }
 
     fn send(&mut self, batch: &ChangeBatch) -> Result<(), KafkaWriterError> {
@@ -60,7 +66,11 @@ impl Sink for KafkaSink {
         if let Err(error) = self.send(batch) {
             self.writer.forget();
             let message = error.to_string();
-            let wrap = if error.retry { SinkError::Retry } else { SinkError::Fatal };
+            let wrap = if error.retry {
+                SinkError::Retry
+            } else {
+                SinkError::Fatal
+            };
             return Err(wrap(message));
         }
         self.writes += batch.len() as u64;

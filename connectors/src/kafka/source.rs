@@ -62,8 +62,10 @@ impl KafkaSource {
     pub(super) fn open(request: &SourceRequest) -> Result<Self, ConnectorError> {
         let config = source_config(&request.table)?;
         let context = Context::default();
-        let consumer: BaseConsumer<Context> =
-            config.client.create_with_context(context.clone()).map_err(config_error)?;
+        let consumer: BaseConsumer<Context> = config
+            .client
+            .create_with_context(context.clone())
+            .map_err(config_error)?;
         let mut source = Self {
             consumer,
             context,
@@ -79,9 +81,13 @@ impl KafkaSource {
             away_looks: 0,
             bytes_read: 0,
         };
-        source.ask(OPEN_TIMEOUT, true).map_err(|error| ConnectorError::new(error.0))?;
+        source
+            .ask(OPEN_TIMEOUT, true)
+            .map_err(|error| ConnectorError::new(error.0))?;
         // The partitions found now are told by `partitions`.
-        source.events.retain(|event| !matches!(event, SourceEvent::Added { .. }));
+        source
+            .events
+            .retain(|event| !matches!(event, SourceEvent::Added { .. }));
         Ok(source)
     }
 
@@ -98,7 +104,10 @@ impl KafkaSource {
             }
             Err(Trouble::Fatal(message)) => Err(SourceError(message)),
             Err(Trouble::Away(message)) => {
-                let reason = self.context.take_error().map_or(message, |(_, reason)| reason);
+                let reason = self
+                    .context
+                    .take_error()
+                    .map_or(message, |(_, reason)| reason);
                 self.away(format!("Kafka cannot be reached: {reason}"));
                 Ok(())
             }
@@ -121,7 +130,11 @@ impl KafkaSource {
         timeout: Duration,
         added: bool,
     ) -> Result<Vec<(u32, super::places::Span)>, Trouble> {
-        let broker = Broker { consumer: &self.consumer, config: &self.config, timeout };
+        let broker = Broker {
+            consumer: &self.consumer,
+            config: &self.config,
+            timeout,
+        };
         let mut spans = Vec::new();
         for partition in broker.partitions()? {
             if !self.partitions.contains_key(&partition) {
@@ -136,9 +149,11 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (number, span) in spans {
             let finished = span.end.is_some_and(|end| span.start >= end);
-            self.events.push_back(SourceEvent::Added { partition: number });
+            self.events
+                .push_back(SourceEvent::Added { partition: number });
             if finished {
-                self.events.push_back(SourceEvent::Finished { partition: number });
+                self.events
+                    .push_back(SourceEvent::Finished { partition: number });
             } else {
                 let offset = Offset::Offset(span.start as i64);
                 list.add_partition_offset(&self.config.topic, number as i32, offset)
@@ -159,7 +174,9 @@ impl KafkaSource {
         if list.count() == 0 {
             return Ok(());
         }
-        self.consumer.incremental_assign(&list).map_err(source_error)
+        self.consumer
+            .incremental_assign(&list)
+            .map_err(source_error)
     }
 
     fn away(&mut self, reason: String) {
@@ -175,7 +192,9 @@ impl KafkaSource {
                 Some(Ok(message)) => {
                     let number = message.partition() as u32;
                     let offset = message.offset().max(0) as u64;
-                    let Some(partition) = self.partitions.get_mut(&number) else { continue };
+                    let Some(partition) = self.partitions.get_mut(&number) else {
+                        continue;
+                    };
                     // What a pause had thrown away may come again.
                     if partition.finished || offset < partition.position {
                         continue;
@@ -211,7 +230,9 @@ impl KafkaSource {
     }
 
     fn reach_end(&mut self, number: u32) -> Result<(), SourceError> {
-        let Some(partition) = self.partitions.get_mut(&number) else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(&number) else {
+            return Ok(());
+        };
         if partition.finished {
             return Ok(());
         }
@@ -225,14 +246,18 @@ impl KafkaSource {
     }
 
     fn finish(&mut self, number: u32) -> Result<(), SourceError> {
-        let Some(partition) = self.partitions.get_mut(&number) else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(&number) else {
+            return Ok(());
+        };
         if std::mem::replace(&mut partition.finished, true) {
             return Ok(());
         }
         partition.say_at_end = true;
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.config.topic, number as i32);
-        self.consumer.incremental_unassign(&list).map_err(source_error)
+        self.consumer
+            .incremental_unassign(&list)
+            .map_err(source_error)
     }
 
     /// An error that the client reports.
@@ -241,7 +266,9 @@ impl KafkaSource {
         let reason = self.context.take_error().map(|(_, reason)| reason);
         let reason = reason.unwrap_or_else(|| error.to_string());
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            return Err(SourceError(format!("the Kafka client cannot go on: {reason}")));
+            return Err(SourceError(format!(
+                "the Kafka client cannot go on: {reason}"
+            )));
         }
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
@@ -291,7 +318,9 @@ impl KafkaSource {
     fn out_of_range(&self, reason: &str) -> String {
         let topic = &self.config.topic;
         for (number, partition) in &self.partitions {
-            let marks = self.consumer.fetch_watermarks(topic, *number as i32, ASK_TIMEOUT);
+            let marks = self
+                .consumer
+                .fetch_watermarks(topic, *number as i32, ASK_TIMEOUT);
             let Ok((low, high)) = marks else { continue };
             let (low, high) = (low.max(0) as u64, high.max(0) as u64);
             if partition.position < low || partition.position > high {
@@ -306,7 +335,9 @@ impl KafkaSource {
 
     /// Each second: which partitions stay at their end, and whose broker is away.
     fn look_at_health(&mut self) {
-        let Some(health) = self.context.take_health() else { return };
+        let Some(health) = self.context.take_health() else {
+            return;
+        };
         let topic = &self.config.topic;
         let mut reason = None;
         let mut again = Vec::new();
@@ -320,10 +351,18 @@ impl KafkaSource {
                 None => {}
             }
         }
-        if health.partitions(topic).iter().any(|found| !self.partitions.contains_key(found)) {
+        if health
+            .partitions(topic)
+            .iter()
+            .any(|found| !self.partitions.contains_key(found))
+        {
             self.must_ask = true;
         }
-        self.events.extend(again.into_iter().map(|partition| SourceEvent::AtEnd { partition }));
+        self.events.extend(
+            again
+                .into_iter()
+                .map(|partition| SourceEvent::AtEnd { partition }),
+        );
         match reason {
             // Once may be a connection that is just being made.
             Some(why) if self.away_looks > 0 => self.away(why),
@@ -341,9 +380,13 @@ impl KafkaSource {
             if std::mem::take(&mut partition.say_at_end) {
                 let partition_number = *number;
                 self.events.push_back(if partition.finished {
-                    SourceEvent::Finished { partition: partition_number }
+                    SourceEvent::Finished {
+                        partition: partition_number,
+                    }
                 } else {
-                    SourceEvent::AtEnd { partition: partition_number }
+                    SourceEvent::AtEnd {
+                        partition: partition_number,
+                    }
                 });
             }
         }
@@ -363,7 +406,11 @@ impl Source for KafkaSource {
         if self.must_ask && now >= self.ask_at {
             self.ask(ASK_TIMEOUT, false)?;
         }
-        let wait = if self.events.is_empty() { timeout } else { Duration::ZERO };
+        let wait = if self.events.is_empty() {
+            timeout
+        } else {
+            Duration::ZERO
+        };
         let wait = if self.must_ask {
             wait.min(self.ask_at.saturating_sub(self.env.monotonic()))
         } else {
@@ -377,15 +424,20 @@ impl Source for KafkaSource {
     }
 
     fn pause(&mut self, partition: u32, paused: bool) {
-        let Some(known) = self.partitions.get_mut(&partition) else { return };
+        let Some(known) = self.partitions.get_mut(&partition) else {
+            return;
+        };
         if known.finished || known.paused == paused {
             return;
         }
         known.paused = paused;
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.config.topic, partition as i32);
-        let result =
-            if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        let result = if paused {
+            self.consumer.pause(&list)
+        } else {
+            self.consumer.resume(&list)
+        };
         if let Err(error) = result {
             // Reading on is never wrong, only early.
             tracing::debug!(target: "kafka", %error, partition, paused, "cannot pause or resume");
@@ -401,13 +453,24 @@ impl Source for KafkaSource {
         let read: u64 = self
             .partitions
             .values()
-            .map(|p| if p.finished { span(p) } else { p.position - p.start })
+            .map(|p| {
+                if p.finished {
+                    span(p)
+                } else {
+                    p.position - p.start
+                }
+            })
             .sum();
         if read == 0 {
             return None;
         }
         let bytes = u128::from(self.bytes_read) * u128::from(total) / u128::from(read);
-        Some((u64::try_from(bytes).unwrap_or(u64::MAX).max(self.bytes_read), self.bytes_read))
+        Some((
+            u64::try_from(bytes)
+                .unwrap_or(u64::MAX)
+                .max(self.bytes_read),
+            self.bytes_read,
+        ))
     }
 
     fn is_bounded(&self) -> bool {

@@ -14,6 +14,9 @@ use tidewheel_core::{ConnectorError, Options};
 
 /// How long opening waits for the topic's metadata.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a topic that is not there is looked for again, and the wait before each look.
+const TOPIC_LOOKS: u32 = 15;
+const TOPIC_WAIT: Duration = Duration::from_millis(200);
 /// Wait for room in the producer's queue before trying again.
 const QUEUE_WAIT: Duration = Duration::from_millis(10);
 
@@ -98,20 +101,40 @@ impl KafkaWriter {
             .map_err(super::properties::config_error)?;
         // Asked before the first record: a producer that does not know its partitions yet holds
         // records back in an order of its own, seconds apart.
-        let metadata =
-            producer.client().fetch_metadata(Some(&topic), METADATA_TIMEOUT).map_err(|error| {
-                ConnectorError::option(
-                    "properties.bootstrap.servers",
-                    format!("Kafka cannot be reached: {error}"),
-                )
-            })?;
-        let found = metadata.topics().first();
-        let partitions = found.map_or(0, |topic| topic.partitions().len());
+        let ask = || {
+            let metadata = producer
+                .client()
+                .fetch_metadata(Some(&topic), METADATA_TIMEOUT)?;
+            Ok(metadata
+                .topics()
+                .first()
+                .map_or(0, |topic| topic.partitions().len()))
+        };
+        let away = |error: KafkaError| {
+            ConnectorError::option(
+                "properties.bootstrap.servers",
+                format!("Kafka cannot be reached: {error}"),
+            )
+        };
+        let mut partitions = ask().map_err(away)?;
+        for _ in 0..TOPIC_LOOKS {
+            if partitions > 0 {
+                break;
+            }
+            // A topic that was made just now is not known to every broker at once.
+            producer.poll(TOPIC_WAIT);
+            partitions = ask().map_err(away)?;
+        }
         if partitions == 0 {
             let message = format!("there is no topic '{topic}'; make it first");
             return Err(ConnectorError::option("topic", message));
         }
-        Ok(Self { producer, deliveries, topic, partitions: partitions as u32 })
+        Ok(Self {
+            producer,
+            deliveries,
+            topic,
+            partitions: partitions as u32,
+        })
     }
 
     /// The number of partitions.
@@ -175,7 +198,8 @@ impl KafkaWriter {
     /// Drops what is still waiting to be sent, so that it is not sent beside a repetition.
     pub(super) fn forget(&mut self) {
         use rdkafka::producer::PurgeConfig;
-        self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.producer
+            .purge(PurgeConfig::default().queue().inflight());
         self.producer.poll(Duration::ZERO);
         self.deliveries.0.lock().error = None;
     }
@@ -208,7 +232,9 @@ impl KafkaWriter {
         );
         KafkaWriterError {
             topic: self.topic.clone(),
-            message: error.rdkafka_error_code().map_or_else(|| error.to_string(), |c| c.to_string()),
+            message: error
+                .rdkafka_error_code()
+                .map_or_else(|| error.to_string(), |c| c.to_string()),
             retry: !lasting,
         }
     }

@@ -115,7 +115,11 @@ impl LogReader {
                 if self.cursor.is_some() {
                     continue;
                 }
-                return if self.is_behind()? { Err(self.missing()?) } else { Ok(0) };
+                return if self.is_behind()? {
+                    Err(self.missing()?)
+                } else {
+                    Ok(0)
+                };
             };
             let tail = cursor.read(max_bytes, &mut batch.data, &mut batch.records)?;
             if !batch.records.is_empty() {
@@ -215,8 +219,13 @@ impl LogReader {
 
     /// True when there is a segment behind the one that is being read.
     fn is_behind(&self) -> Result<bool, LogError> {
-        let base = self.cursor.as_ref().map_or(self.offset, |cursor| cursor.base);
-        Ok(folder::segments(&self.folder)?.last().is_some_and(|last| *last > base))
+        let base = self
+            .cursor
+            .as_ref()
+            .map_or(self.offset, |cursor| cursor.base);
+        Ok(folder::segments(&self.folder)?
+            .last()
+            .is_some_and(|last| *last > base))
     }
 
     /// Why the next record cannot be reached.

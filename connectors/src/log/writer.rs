@@ -93,7 +93,9 @@ impl LogWriter {
             None => slot.insert(PartitionWriter::open(&self.path, partition)?),
         };
         let first = writer.append(&self.config, records, &mut self.buffer)?;
-        self.syncer.written(&writer.file).map_err(at(&writer.end.path))?;
+        self.syncer
+            .written(&writer.file)
+            .map_err(at(&writer.end.path))?;
         Ok(first)
     }
 

@@ -106,7 +106,11 @@ pub(super) fn encode(out: &mut Vec<u8>, number: u64, now_ms: i64, ops: &[Op]) {
 
 fn encode_op(out: &mut Vec<u8>, op: &Op) {
     match op {
-        Op::Set { key, text, expire_ms } => {
+        Op::Set {
+            key,
+            text,
+            expire_ms,
+        } => {
             out.push(SET);
             push_text(out, key);
             out.extend_from_slice(&expire_ms.to_le_bytes());
@@ -116,7 +120,11 @@ fn encode_op(out: &mut Vec<u8>, op: &Op) {
             out.push(DELETE);
             push_text(out, key);
         }
-        Op::HashSet { key, fields, expire_ms } => {
+        Op::HashSet {
+            key,
+            fields,
+            expire_ms,
+        } => {
             out.push(HASH_SET);
             push_text(out, key);
             out.extend_from_slice(&expire_ms.to_le_bytes());
@@ -134,7 +142,12 @@ fn encode_op(out: &mut Vec<u8>, op: &Op) {
                 push_text(out, name);
             }
         }
-        Op::SortedSet { key, member, score, expire_ms } => {
+        Op::SortedSet {
+            key,
+            member,
+            score,
+            expire_ms,
+        } => {
             out.push(SORTED_SET);
             push_text(out, key);
             out.extend_from_slice(&expire_ms.to_le_bytes());
@@ -157,20 +170,28 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 /// Reads the frame at `start`, which should be the `number`-th of its file.
 pub(super) fn decode(data: &[u8], start: usize, number: u64) -> Frame {
     let mut header = Bytes(data.get(start..).unwrap_or_default());
-    let (Some(length), Some(check)) = (header.u32(), header.u32()) else { return Frame::Short };
+    let (Some(length), Some(check)) = (header.u32(), header.u32()) else {
+        return Frame::Short;
+    };
     let length = length as usize;
     if !(8..=BODY_BYTES_MAX).contains(&length) {
         return Frame::Bad;
     }
-    let Some(body) = header.0.get(..length) else { return Frame::Short };
+    let Some(body) = header.0.get(..length) else {
+        return Frame::Short;
+    };
     if xxh3_64_with_seed(body, number) as u32 != check {
         return Frame::Bad;
     }
     let mut body = Bytes(body);
     let mut ops = Vec::new();
-    let Some(now_ms) = body.i64() else { return Frame::Bad };
+    let Some(now_ms) = body.i64() else {
+        return Frame::Bad;
+    };
     while !body.0.is_empty() {
-        let Some(op) = body.op() else { return Frame::Bad };
+        let Some(op) = body.op() else {
+            return Frame::Bad;
+        };
         ops.push(op);
     }
     Frame::Whole(now_ms, ops, start + HEADER_BYTES + length)
@@ -207,14 +228,22 @@ impl Bytes<'_> {
         Some(match tag {
             SET => {
                 let expire_ms = self.i64()?;
-                Op::Set { key, text: self.text()?, expire_ms }
+                Op::Set {
+                    key,
+                    text: self.text()?,
+                    expire_ms,
+                }
             }
             DELETE => Op::Delete { key },
             HASH_SET => {
                 let expire_ms = self.i64()?;
                 let count = self.u32()?;
                 let fields = (0..count).map(|_| Some((self.text()?, self.text()?)));
-                Op::HashSet { key, fields: fields.collect::<Option<_>>()?, expire_ms }
+                Op::HashSet {
+                    key,
+                    fields: fields.collect::<Option<_>>()?,
+                    expire_ms,
+                }
             }
             HASH_DELETE => {
                 let count = self.u32()?;
@@ -225,9 +254,17 @@ impl Bytes<'_> {
                 let expire_ms = self.i64()?;
                 let member = self.text()?;
                 let score = f64::from_le_bytes(self.array()?);
-                Op::SortedSet { key, member, score, expire_ms }
+                Op::SortedSet {
+                    key,
+                    member,
+                    score,
+                    expire_ms,
+                }
             }
-            SORTED_DELETE => Op::SortedDelete { key, member: self.text()? },
+            SORTED_DELETE => Op::SortedDelete {
+                key,
+                member: self.text()?,
+            },
             _ => return None,
         })
     }
@@ -241,16 +278,31 @@ mod tests {
     fn operations_read_back_and_every_cut_or_changed_byte_is_noticed() {
         let key = || "shop:now".to_owned();
         let ops = vec![
-            Op::Set { key: key(), text: "ü".into(), expire_ms: NEVER },
+            Op::Set {
+                key: key(),
+                text: "ü".into(),
+                expire_ms: NEVER,
+            },
             Op::Delete { key: key() },
             Op::HashSet {
                 key: key(),
                 fields: vec![("a".into(), "1".into()), ("b".into(), String::new())],
                 expire_ms: 5,
             },
-            Op::HashDelete { key: key(), fields: vec!["a".into(), "b".into()] },
-            Op::SortedSet { key: key(), member: "m".into(), score: -0.5, expire_ms: 9 },
-            Op::SortedDelete { key: key(), member: "m".into() },
+            Op::HashDelete {
+                key: key(),
+                fields: vec!["a".into(), "b".into()],
+            },
+            Op::SortedSet {
+                key: key(),
+                member: "m".into(),
+                score: -0.5,
+                expire_ms: 9,
+            },
+            Op::SortedDelete {
+                key: key(),
+                member: "m".into(),
+            },
         ];
         let mut data = vec![1];
         encode(&mut data, 3, -7, &ops);
@@ -262,7 +314,10 @@ mod tests {
         for at in 1..data.len() {
             let mut changed = data.clone();
             changed[at] ^= 0x10;
-            assert!(!matches!(decode(&changed, 1, 3), Frame::Whole(..)), "byte {at}");
+            assert!(
+                !matches!(decode(&changed, 1, 3), Frame::Whole(..)),
+                "byte {at}"
+            );
         }
     }
 }

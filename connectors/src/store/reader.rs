@@ -62,11 +62,20 @@ impl Loaded {
             let apply = |now_ms, op| state.apply(now_ms, op);
             let (position, _) = read_frames(&file, 0, 0, apply).map_err(at(&file_path))?;
             if position != length {
-                return Err(StoreError::Damaged { path: file_path, position });
+                return Err(StoreError::Damaged {
+                    path: file_path,
+                    position,
+                });
             }
             snapshot_bytes = length;
         }
-        let mut loaded = Self { state, log: None, position: 0, frames: 0, snapshot_bytes };
+        let mut loaded = Self {
+            state,
+            log: None,
+            position: 0,
+            frames: 0,
+            snapshot_bytes,
+        };
         loaded.follow(path, generation)?;
         Ok(loaded)
     }
@@ -79,7 +88,12 @@ impl Loaded {
             None => match File::open(&file_path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(StoreError::Io { path: file_path, error }),
+                Err(error) => {
+                    return Err(StoreError::Io {
+                        path: file_path,
+                        error,
+                    });
+                }
             },
         };
         let before = self.position;
@@ -124,7 +138,11 @@ fn read_frames(
             return Ok((position, number));
         }
         // A frame that is longer than what was read.
-        wanted = if start == 0 { wanted.saturating_mul(2) } else { READ_BYTES };
+        wanted = if start == 0 {
+            wanted.saturating_mul(2)
+        } else {
+            READ_BYTES
+        };
         if start == 0 && matches!(op::decode(&data, 0, number), Frame::Bad) {
             return Ok((position, number));
         }
@@ -158,7 +176,11 @@ impl StoreReader {
     /// There is no store at `path`, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (generation, loaded) = load_newest(path)?;
-        Ok(Self { path: path.to_owned(), generation, loaded })
+        Ok(Self {
+            path: path.to_owned(),
+            generation,
+            loaded,
+        })
     }
 
     /// Reads what was written since; true when there was something. Never goes back.
@@ -217,7 +239,9 @@ impl StoreReader {
 fn load_newest(path: &Path) -> Result<(u64, Loaded), StoreError> {
     loop {
         let Some(generation) = Generation::newest(path)? else {
-            return Err(StoreError::NoStore { path: path.to_owned() });
+            return Err(StoreError::NoStore {
+                path: path.to_owned(),
+            });
         };
         match Loaded::load(path, generation) {
             Err(StoreError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {}

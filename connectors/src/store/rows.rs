@@ -18,9 +18,17 @@ pub(super) fn progress(table: &TableSpec, progress: &Progress) -> Option<Op> {
             (format!("offset:{source}:{partition}"), offset.to_string())
         })
         .collect();
-    fields.extend(progress.frontier.map(|time| ("frontier".to_owned(), time.to_string())));
+    fields.extend(
+        progress
+            .frontier
+            .map(|time| ("frontier".to_owned(), time.to_string())),
+    );
     let key = format!("{PROGRESS_KEY_PREFIX}{}", table.name);
-    (!fields.is_empty()).then_some(Op::HashSet { key, fields, expire_ms: super::NEVER })
+    (!fields.is_empty()).then_some(Op::HashSet {
+        key,
+        fields,
+        expire_ms: super::NEVER,
+    })
 }
 
 /// One batch and how its rows become operations.
@@ -43,16 +51,27 @@ impl<'a> Rows<'a> {
         now_ms: i64,
     ) -> Result<Self, String> {
         let template = config.template.resolve(&batch.columns).ok_or_else(|| {
-            format!("a key column of the table '{}' is not in the rows", table.name)
+            format!(
+                "a key column of the table '{}' is not in the rows",
+                table.name
+            )
         })?;
         let values = batch
             .columns
             .iter()
             .enumerate()
             .filter(|(_, index)| !table.primary_key.contains(index))
-            .filter_map(|(at, index)| Some((at, table.schema.fields().get(*index)?.name().as_str())))
+            .filter_map(|(at, index)| {
+                Some((at, table.schema.fields().get(*index)?.name().as_str()))
+            })
             .collect();
-        Ok(Self { config, template, values, batch, now_ms })
+        Ok(Self {
+            config,
+            template,
+            values,
+            batch,
+            now_ms,
+        })
     }
 
     /// Appends the operations of one row. A row with NULL in its key has none.
@@ -73,9 +92,15 @@ impl<'a> Rows<'a> {
             if upsert && !self.batch.is_changed(row, *at) {
                 continue;
             }
-            let Some(key) = self.key(row, name) else { return };
+            let Some(key) = self.key(row, name) else {
+                return;
+            };
             ops.push(match self.text(row, *at).filter(|_| upsert) {
-                Some(text) => Op::Set { key, text, expire_ms: self.expire_ms(row) },
+                Some(text) => Op::Set {
+                    key,
+                    text,
+                    expire_ms: self.expire_ms(row),
+                },
                 None => Op::Delete { key },
             });
         }
@@ -95,7 +120,11 @@ impl<'a> Rows<'a> {
         }
         if !set.is_empty() {
             let (key, expire_ms) = (key.clone(), self.expire_ms(row));
-            ops.push(Op::HashSet { key, fields: set, expire_ms });
+            ops.push(Op::HashSet {
+                key,
+                fields: set,
+                expire_ms,
+            });
         }
         if !gone.is_empty() {
             ops.push(Op::HashDelete { key, fields: gone });
@@ -123,7 +152,11 @@ impl<'a> Rows<'a> {
             }
         }
         text.push('}');
-        ops.push(Op::Set { key, text, expire_ms: self.expire_ms(row) });
+        ops.push(Op::Set {
+            key,
+            text,
+            expire_ms: self.expire_ms(row),
+        });
     }
 
     fn append_member(
@@ -134,14 +167,26 @@ impl<'a> Rows<'a> {
         score: usize,
         ops: &mut Vec<Op>,
     ) {
-        let position = |index| self.batch.columns.iter().position(|column| *column == index);
-        let Some(member) = position(member).and_then(|at| self.text(row, at)) else { return };
+        let position = |index| {
+            self.batch
+                .columns
+                .iter()
+                .position(|column| *column == index)
+        };
+        let Some(member) = position(member).and_then(|at| self.text(row, at)) else {
+            return;
+        };
         let Some(key) = self.key(row, "") else { return };
         let score = position(score).and_then(|at| self.text(row, at)?.parse::<f64>().ok());
         ops.push(match score.filter(|_| upsert) {
             Some(score) => {
                 let expire_ms = self.expire_ms(row);
-                Op::SortedSet { key, member, score, expire_ms }
+                Op::SortedSet {
+                    key,
+                    member,
+                    score,
+                    expire_ms,
+                }
             }
             None => Op::SortedDelete { key, member },
         });
@@ -149,7 +194,9 @@ impl<'a> Rows<'a> {
 
     fn key(&self, row: usize, column: &str) -> Option<String> {
         let mut key = String::new();
-        self.template.render(&mut key, &self.batch.rows, row, column).then_some(key)
+        self.template
+            .render(&mut key, &self.batch.rows, row, column)
+            .then_some(key)
     }
 
     fn text(&self, row: usize, at: usize) -> Option<String> {
@@ -160,6 +207,9 @@ impl<'a> Rows<'a> {
     fn expire_ms(&self, row: usize) -> i64 {
         let live_ms = self.batch.live_ms.get(row).copied().unwrap_or(0);
         let ttl_ms = self.config.ttl_ms.filter(|_| live_ms != NO_EXPIRY);
-        expire_at(self.now_ms, ttl_ms.map(|ttl| live_ms.max(0).saturating_add(ttl)))
+        expire_at(
+            self.now_ms,
+            ttl_ms.map(|ttl| live_ms.max(0).saturating_add(ttl)),
+        )
     }
 }

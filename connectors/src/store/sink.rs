@@ -42,7 +42,9 @@ impl Connector for StoreConnector {
     }
 
     fn sink_options(&self) -> &'static [&'static str] {
-        &["path", "fsync", "layout", "key", "member", "score", "ttl", "on-empty"]
+        &[
+            "path", "fsync", "layout", "key", "member", "score", "ttl", "on-empty",
+        ]
     }
 
     fn needs_format(&self) -> bool {
@@ -69,7 +71,13 @@ impl Connector for StoreConnector {
             .writer(&path(&table.options)?, fsync)
             .map_err(|error| ConnectorError::option("path", error.to_string()))?;
         let (config, env) = (config(&table)?, request.env.clone());
-        Ok(Box::new(StoreSink { table, config, env, writer, writes: 0 }))
+        Ok(Box::new(StoreSink {
+            table,
+            config,
+            env,
+            writer,
+            writes: 0,
+        }))
     }
 }
 
@@ -84,16 +92,26 @@ fn no_source(table: &TableSpec) -> ConnectorError {
 }
 
 fn path(options: &Options) -> Result<PathBuf, ConnectorError> {
-    options.get("path").filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(|| {
-        ConnectorError::new("the option 'path' is missing; write the folder of the store")
-    })
+    options
+        .get("path")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .ok_or_else(|| {
+            ConnectorError::new("the option 'path' is missing; write the folder of the store")
+        })
 }
 
 /// What the table shares with the connector `redis`, whose own options do not count here.
 fn config(table: &TableSpec) -> Result<Config, ConnectorError> {
     const SHARED: [&str; 6] = ["layout", "key", "member", "score", "ttl", "on-empty"];
-    let shared = table.options.iter().filter(|(name, _)| SHARED.contains(name));
-    Config::parse(&TableSpec { options: shared.collect(), ..table.clone() })
+    let shared = table
+        .options
+        .iter()
+        .filter(|(name, _)| SHARED.contains(name));
+    Config::parse(&TableSpec {
+        options: shared.collect(),
+        ..table.clone()
+    })
 }
 
 /// Writes one table into a store.
@@ -108,8 +126,7 @@ struct StoreSink {
 impl Sink for StoreSink {
     fn write(&mut self, batch: &ChangeBatch, progress: &Progress) -> Result<(), SinkError> {
         let now_ms = self.env.wall_ms();
-        let rows =
-            Rows::new(&self.config, &self.table, batch, now_ms).map_err(SinkError::Fatal)?;
+        let rows = Rows::new(&self.config, &self.table, batch, now_ms).map_err(SinkError::Fatal)?;
         let mut ops = Vec::new();
         for row in 0..batch.len() {
             rows.append(row, &mut ops);

@@ -20,7 +20,9 @@ impl Value {
     /// as Redis answers `ZREVRANGE`. Empty for other values.
     #[must_use]
     pub fn by_score(&self) -> Vec<(&str, f64)> {
-        let Self::Sorted(members) = self else { return Vec::new() };
+        let Self::Sorted(members) = self else {
+            return Vec::new();
+        };
         let mut all: Vec<(&str, f64)> = members.iter().map(|(m, s)| (m.as_str(), *s)).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.cmp(a.0)));
         all
@@ -70,13 +72,27 @@ impl State {
     /// it is the same when read back.
     pub(super) fn apply(&mut self, now_ms: i64, op: Op) {
         match op {
-            Op::Set { key, text, expire_ms } => {
-                self.0.insert(key, Entry { value: Value::Text(text), expire_ms });
+            Op::Set {
+                key,
+                text,
+                expire_ms,
+            } => {
+                self.0.insert(
+                    key,
+                    Entry {
+                        value: Value::Text(text),
+                        expire_ms,
+                    },
+                );
             }
             Op::Delete { key } => {
                 self.0.remove(&key);
             }
-            Op::HashSet { key, fields, expire_ms } => {
+            Op::HashSet {
+                key,
+                fields,
+                expire_ms,
+            } => {
                 let is_hash = |value: &Value| matches!(value, Value::Hash(_));
                 let entry = self.shared(key, now_ms, expire_ms, is_hash, Value::Hash);
                 if let Value::Hash(own) = &mut entry.value {
@@ -84,8 +100,12 @@ impl State {
                 }
             }
             Op::HashDelete { key, fields } => {
-                let Some(entry) = self.0.get_mut(&key) else { return };
-                let Value::Hash(own) = &mut entry.value else { return };
+                let Some(entry) = self.0.get_mut(&key) else {
+                    return;
+                };
+                let Value::Hash(own) = &mut entry.value else {
+                    return;
+                };
                 for field in &fields {
                     own.remove(field);
                 }
@@ -93,7 +113,12 @@ impl State {
                     self.0.remove(&key);
                 }
             }
-            Op::SortedSet { key, member, score, expire_ms } => {
+            Op::SortedSet {
+                key,
+                member,
+                score,
+                expire_ms,
+            } => {
                 let is_sorted = |value: &Value| matches!(value, Value::Sorted(_));
                 let entry = self.shared(key, now_ms, expire_ms, is_sorted, Value::Sorted);
                 if let Value::Sorted(own) = &mut entry.value {
@@ -101,8 +126,12 @@ impl State {
                 }
             }
             Op::SortedDelete { key, member } => {
-                let Some(entry) = self.0.get_mut(&key) else { return };
-                let Value::Sorted(own) = &mut entry.value else { return };
+                let Some(entry) = self.0.get_mut(&key) else {
+                    return;
+                };
+                let Value::Sorted(own) = &mut entry.value else {
+                    return;
+                };
                 own.remove(&member);
                 if own.is_empty() {
                     self.0.remove(&key);
@@ -121,7 +150,10 @@ impl State {
         is_kind: impl Fn(&Value) -> bool,
         empty: impl Fn(V) -> Value,
     ) -> &mut Entry {
-        let fresh = || Entry { value: empty(V::default()), expire_ms };
+        let fresh = || Entry {
+            value: empty(V::default()),
+            expire_ms,
+        };
         let entry = self.0.entry(key).or_insert_with(fresh);
         if entry.expire_ms <= now_ms || !is_kind(&entry.value) {
             *entry = fresh();
@@ -132,14 +164,25 @@ impl State {
 
     /// The writes that make this state out of an empty one, without what has expired.
     pub(super) fn ops(&self, now_ms: i64) -> impl Iterator<Item = Op> {
-        let live = self.0.iter().filter(move |(_, entry)| entry.expire_ms > now_ms);
+        let live = self
+            .0
+            .iter()
+            .filter(move |(_, entry)| entry.expire_ms > now_ms);
         live.flat_map(|(key, Entry { value, expire_ms })| {
             let (key, expire_ms) = (key.clone(), *expire_ms);
             match value {
-                Value::Text(text) => vec![Op::Set { key, text: text.clone(), expire_ms }],
+                Value::Text(text) => vec![Op::Set {
+                    key,
+                    text: text.clone(),
+                    expire_ms,
+                }],
                 Value::Hash(fields) => {
                     let fields = fields.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
-                    vec![Op::HashSet { key, fields, expire_ms }]
+                    vec![Op::HashSet {
+                        key,
+                        fields,
+                        expire_ms,
+                    }]
                 }
                 Value::Sorted(members) => members
                     .iter()
@@ -157,5 +200,7 @@ impl State {
 
 /// When a value with so long to live expires.
 pub(super) fn expire_at(now_ms: i64, live_ms: Option<i64>) -> i64 {
-    live_ms.map_or(NEVER, |live| now_ms.saturating_add(live.max(0)).min(NEVER - 1))
+    live_ms.map_or(NEVER, |live| {
+        now_ms.saturating_add(live.max(0)).min(NEVER - 1)
+    })
 }

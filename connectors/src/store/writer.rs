@@ -51,7 +51,9 @@ impl StoreWriter {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { path: path.to_owned() });
+                return Err(StoreError::Locked {
+                    path: path.to_owned(),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
         }
@@ -101,12 +103,17 @@ impl StoreWriter {
         self.buffer.clear();
         op::encode(&mut self.buffer, self.frames, now_ms, &ops);
         if self.buffer.len() > BODY_BYTES_MAX {
-            return Err(StoreError::TooLarge { bytes: self.buffer.len() });
+            return Err(StoreError::TooLarge {
+                bytes: self.buffer.len(),
+            });
         }
         let path = || log_path(&self.path, self.generation);
         if let Err(error) = self.log.write_all_at(&self.buffer, self.log_bytes) {
             self.log.set_len(self.log_bytes).map_err(at(&path()))?;
-            return Err(StoreError::Io { path: path(), error });
+            return Err(StoreError::Io {
+                path: path(),
+                error,
+            });
         }
         self.log_bytes += self.buffer.len() as u64;
         self.frames += 1;
@@ -131,7 +138,9 @@ impl StoreWriter {
     /// # Errors
     /// The disk refuses.
     pub fn flush(&mut self) -> Result<(), StoreError> {
-        self.log.sync_data().map_err(at(&log_path(&self.path, self.generation)))
+        self.log
+            .sync_data()
+            .map_err(at(&log_path(&self.path, self.generation)))
     }
 
     /// Begins the next generation: a snapshot of what is live, then an empty log. Until the
@@ -146,12 +155,16 @@ impl StoreWriter {
         if self.durable {
             // The old log's end must not be lost once nobody reads it again; it is in the
             // snapshot, which therefore must be on the disk first.
-            File::open(&fresh).and_then(|file| file.sync_all()).map_err(at(&fresh))?;
+            File::open(&fresh)
+                .and_then(|file| file.sync_all())
+                .map_err(at(&fresh))?;
         }
         let named = snapshot_path(&self.path, next);
         fs::rename(&fresh, &named).map_err(at(&named))?;
         if self.durable {
-            File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(at(&self.path))?;
+            File::open(&self.path)
+                .and_then(|folder| folder.sync_all())
+                .map_err(at(&self.path))?;
         }
         self.generation = next;
         self.log = Arc::new(log);
@@ -179,9 +192,10 @@ impl StoreWriter {
     fn remove_old(&mut self) -> Result<(), StoreError> {
         for generation in Generation::all(&self.path)? {
             if generation + 1 < self.generation {
-                for path in
-                    [snapshot_path(&self.path, generation), log_path(&self.path, generation)]
-                {
+                for path in [
+                    snapshot_path(&self.path, generation),
+                    log_path(&self.path, generation),
+                ] {
                     match fs::remove_file(&path) {
                         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                             return Err(StoreError::Io { path, error });
@@ -198,7 +212,9 @@ impl StoreWriter {
 /// Keeps a copy of a log whose end is not just a write that stopped half-way: a disk's fault, or
 /// a power cut.
 fn put_aside(log_file: &Path, loaded: &Loaded) -> Result<(), StoreError> {
-    let Ok(mut file) = File::open(log_file) else { return Ok(()) };
+    let Ok(mut file) = File::open(log_file) else {
+        return Ok(());
+    };
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(loaded.position))
         .and_then(|_| file.read_to_end(&mut rest))
