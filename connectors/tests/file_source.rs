@@ -161,7 +161,7 @@ proptest! {
         let spec = spec(&path, &[]);
         let want = naive(&text);
         let all = read_all(open(&spec, &[]).as_mut(), max_bytes);
-        prop_assert_eq!(all.get(&0).cloned().unwrap_or_default(), want.clone());
+        prop_assert_eq!(all.get(&0).map_or(&[][..], Vec::as_slice), want.as_slice());
 
         let mut offsets: Vec<u64> = want.iter().map(|(offset, _)| *offset).collect();
         offsets.push(text.len() as u64);
@@ -290,16 +290,14 @@ fn a_followed_file_hands_on_what_is_appended_line_by_line() {
     let mut source = open(&spec, &[]);
     assert!(!source.is_bounded());
     let next = |source: &mut dyn Source| -> Vec<String> {
-        loop {
-            match source.poll(100, Duration::from_secs(5)).expect("readable") {
-                SourceEvent::Records(chunk) => {
-                    let text = |r: (u64, Vec<u8>)| String::from_utf8_lossy(&r.1).into_owned();
-                    return records(&chunk).into_iter().map(text).collect();
-                }
-                SourceEvent::AtEnd { partition } => return vec![format!("end of {partition}")],
-                SourceEvent::Added { partition } => return vec![format!("new {partition}")],
-                other => panic!("unexpected: {other:?}"),
+        match source.poll(100, Duration::from_secs(5)).expect("readable") {
+            SourceEvent::Records(chunk) => {
+                let text = |r: (u64, Vec<u8>)| String::from_utf8_lossy(&r.1).into_owned();
+                records(&chunk).into_iter().map(text).collect()
             }
+            SourceEvent::AtEnd { partition } => vec![format!("end of {partition}")],
+            SourceEvent::Added { partition } => vec![format!("new {partition}")],
+            other => panic!("unexpected: {other:?}"),
         }
     };
     assert_eq!(next(source.as_mut()), ["one"]);
@@ -414,4 +412,23 @@ fn a_byte_order_mark_is_no_part_of_the_first_line() {
     let path = pack(folder.path(), b"\xef\xbb\xbf{}\n{}\n", "");
     let lines = read_all(open(&spec(&path, &[]), &[]).as_mut(), 3);
     assert_eq!(lines[&0], [(3, b"{}".to_vec()), (6, b"{}".to_vec())]);
+}
+
+#[test]
+fn more_files_than_are_kept_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in 0..300 {
+        let text = format!("{name} one\n{name} two\n{name} three");
+        std::fs::write(folder.path().join(format!("{name:03}")), text).expect("written");
+    }
+    let lines = read_all(open(&spec(folder.path(), &[]), &[]).as_mut(), 4);
+    assert_eq!(lines.len(), 300);
+    for (partition, lines) in lines {
+        let texts: Vec<_> = lines
+            .iter()
+            .map(|(_, l)| String::from_utf8_lossy(l))
+            .collect();
+        let want = ["one", "two", "three"].map(|word| format!("{partition} {word}"));
+        assert_eq!(texts, want);
+    }
 }

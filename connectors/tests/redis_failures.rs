@@ -38,7 +38,7 @@ fn retry(result: Result<(), SinkError>) -> String {
     }
 }
 
-fn rewrite(result: Result<(), SinkError>) {
+fn rewrite(result: &Result<(), SinkError>) {
     assert!(
         matches!(result, Err(SinkError::Rewrite(_))),
         "expected Rewrite, got {result:?}"
@@ -57,7 +57,7 @@ fn a_server_that_comes_back_empty_gets_everything_again() {
     assert!(message.contains(&server.port.to_string()), "{message}");
     retry(sink.write(&batch, &progress(2)));
     server.start_again();
-    rewrite(sink.write(&batch, &progress(2)));
+    rewrite(&sink.write(&batch, &progress(2)));
     let written: bool = server.connection().exists("user:u1:views").expect("EXISTS");
     assert!(
         !written,
@@ -105,7 +105,7 @@ fn flushed_data_is_noticed_with_and_without_a_reconnect() {
     sink.write(&batch, &progress(1)).expect("written");
     let mut redis = server.connection();
     let _: () = redis.flushall().expect("FLUSHALL");
-    rewrite(sink.write(&batch, &progress(2)));
+    rewrite(&sink.write(&batch, &progress(2)));
     sink.write(&batch, &progress(2))
         .expect("said once, then it goes on");
 
@@ -116,7 +116,7 @@ fn flushed_data_is_noticed_with_and_without_a_reconnect() {
         .query(&mut redis)
         .expect("CLIENT KILL");
     retry(sink.write(&batch, &progress(3)));
-    rewrite(sink.write(&batch, &progress(3)));
+    rewrite(&sink.write(&batch, &progress(3)));
     // A partition that is new is no sign of lost data.
     sink.write(&batch, &progress(3)).expect("written");
     let mut more = progress(4);

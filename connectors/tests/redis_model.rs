@@ -49,14 +49,14 @@ fn change() -> impl Strategy<Value = Change> {
 /// Key in Redis → field (empty for strings) → text.
 type Model = BTreeMap<String, BTreeMap<String, String>>;
 
-fn set(model: &mut Model, key: String, field: &str, value: Option<String>) {
-    let fields = model.entry(key.clone()).or_default();
+fn set(model: &mut Model, key: &str, field: &str, value: Option<String>) {
+    let fields = model.entry(key.to_owned()).or_default();
     match value {
         Some(value) => fields.insert(field.to_owned(), value),
         None => fields.remove(field),
     };
-    if model[&key].is_empty() {
-        model.remove(&key);
+    if model[key].is_empty() {
+        model.remove(key);
     }
 }
 
@@ -66,9 +66,9 @@ fn apply(model: &mut Model, layout: &str, change: &Change) {
         Some((a, b, c)) => [
             a.map(|a| a.to_string()),
             b.filter(|b| b.is_finite()).map(|b| match b {
-                b if b == 0.0 => "0.0".to_owned(),
-                b if b == 0.1 => "0.1".to_owned(),
-                _ => format!("1{}.0", "0".repeat(300)),
+                1e300 => format!("1{}.0", "0".repeat(300)),
+                0.1 => "0.1".to_owned(),
+                _ => "0.0".to_owned(),
             }),
             c.clone(),
         ],
@@ -81,7 +81,7 @@ fn apply(model: &mut Model, layout: &str, change: &Change) {
             "string" => (format!("k:{}:{}", change.key, COLUMNS[at]), ""),
             _ => (format!("k:{}", change.key), COLUMNS[at]),
         };
-        set(model, key, field, text);
+        set(model, &key, field, text);
     }
 }
 

@@ -121,13 +121,14 @@ impl Output {
                 encoder
                     .write_all(lines)
                     .and_then(|()| encoder.try_finish())
-                    .map_err(packing)?;
+                    .map_err(|error| packing(&error))?;
                 drop(encoder);
                 self.packed.as_slice()
             }
             Compression::Zstd => {
                 self.packed.clear();
-                zstd::stream::copy_encode(lines, &mut self.packed, ZSTD_LEVEL).map_err(packing)?;
+                zstd::stream::copy_encode(lines, &mut self.packed, ZSTD_LEVEL)
+                    .map_err(|error| packing(&error))?;
                 self.packed.as_slice()
             }
         };
@@ -178,6 +179,6 @@ impl Output {
     }
 }
 
-fn packing(error: io::Error) -> SinkError {
+fn packing(error: &io::Error) -> SinkError {
     SinkError::Fatal(format!("cannot pack lines: {error}"))
 }
