@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the benchmarks share.
+
+pub mod event;

@@ -93,7 +93,7 @@ fn lines_have_byte_offsets_and_blank_ones_are_passed_over() {
     let decoded = decode_lines(&[("n", DataType::Int64)], data.as_bytes(), 100, &[]);
     let numbers = decoded.batch.column(0).as_primitive::<Int64Type>();
     assert_eq!(numbers.values(), &[1, 2, 3]);
-    assert_eq!(decoded.offsets, [100, 112, 130]);
+    assert_eq!(decoded.offsets, [100, 113, 131]);
     assert_eq!(decoded.records, [0, 1, 3]);
     assert_eq!(decoded.record_count, 5);
     let bad: Vec<_> = decoded
@@ -101,7 +101,7 @@ fn lines_have_byte_offsets_and_blank_ones_are_passed_over() {
         .iter()
         .map(|bad| (bad.offset, bad.bytes.as_slice()))
         .collect();
-    assert_eq!(bad, [(121, &b"not json"[..]), (142, b"{\"n\":")]);
+    assert_eq!(bad, [(122, &b"not json"[..]), (143, b"{\"n\":")]);
     assert_eq!(decoded.bad[0].reason, "not a JSON object");
 }
 

@@ -499,6 +499,6 @@ fn instant(value: Value<'_>, scratch: &mut Vec<u8>, unit: TimeUnit) -> Result<i6
         TimeUnit::Microsecond => (1_000_000, nanos / 1_000),
         TimeUnit::Nanosecond => (1_000_000_000, nanos),
     };
-    let whole = seconds.checked_mul(per_second).ok_or(Wrong::Type)?;
-    whole.checked_add(i64::from(fraction)).ok_or(Wrong::Type)
+    let time = i128::from(seconds) * per_second + i128::from(fraction);
+    i64::try_from(time).map_err(|_| Wrong::Type)
 }

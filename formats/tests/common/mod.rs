@@ -1,6 +1,7 @@
 //! Chunks and decoders for tests.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
+pub(crate) mod doc;
 
 use arrow::datatypes::DataType;
 use tidewheel_core::{
@@ -9,7 +10,7 @@ use tidewheel_core::{
 use tidewheel_formats::JsonFormat;
 
 /// A decoder of columns given as dotted paths.
-pub fn decoder(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> Box<dyn Decoder> {
+pub(crate) fn decoder(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> Box<dyn Decoder> {
     let columns = columns
         .iter()
         .map(|(path, data_type)| ReadColumn {
@@ -25,7 +26,7 @@ pub fn decoder(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> Box<dy
 }
 
 /// A chunk of lines.
-pub fn lines(data: &[u8], first_offset: u64) -> RawChunk {
+pub(crate) fn lines(data: &[u8], first_offset: u64) -> RawChunk {
     RawChunk {
         partition: 0,
         next_offset: first_offset + data.len() as u64,
@@ -36,7 +37,7 @@ pub fn lines(data: &[u8], first_offset: u64) -> RawChunk {
 }
 
 /// Decodes lines.
-pub fn decode_lines(
+pub(crate) fn decode_lines(
     columns: &[(&str, DataType)],
     data: &[u8],
     first_offset: u64,
@@ -46,12 +47,12 @@ pub fn decode_lines(
 }
 
 /// Decodes lines with default options.
-pub fn read(columns: &[(&str, DataType)], data: &[u8]) -> Decoded {
+pub(crate) fn read(columns: &[(&str, DataType)], data: &[u8]) -> Decoded {
     decode_lines(columns, data, 0, &[])
 }
 
 /// A chunk of records, some of them tombstones.
-pub fn records(records: &[&[u8]], offsets: &[u64], tombstones: &[usize]) -> RawChunk {
+pub(crate) fn records(records: &[&[u8]], offsets: &[u64], tombstones: &[usize]) -> RawChunk {
     let mut ranges = Vec::new();
     let mut data = Vec::new();
     for record in records {
@@ -79,7 +80,7 @@ pub fn records(records: &[&[u8]], offsets: &[u64], tombstones: &[usize]) -> RawC
 }
 
 /// Decodes records.
-pub fn decode_records(
+pub(crate) fn decode_records(
     columns: &[(&str, DataType)],
     list: &[&[u8]],
     offsets: &[u64],
