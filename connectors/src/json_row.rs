@@ -8,7 +8,7 @@ use tidewheel_core::{ChangeBatch, Op, TableSpec};
 /// table with a PRIMARY KEY a last field `op`, `upsert` or `delete`. Of a deleted row only the
 /// key's columns mean something, so only they are written.
 pub(crate) fn write_row(out: &mut String, table: &TableSpec, batch: &ChangeBatch, row: usize) {
-    let deleted = batch.ops.get(row) == Some(&Op::Delete);
+    let deleted = !table.is_append_only() && batch.ops.get(row) == Some(&Op::Delete);
     let mut separator = '{';
     for (column, index) in batch.rows.columns().iter().zip(&batch.columns) {
         if deleted && !table.primary_key.contains(index) {
