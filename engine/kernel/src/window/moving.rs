@@ -415,7 +415,7 @@ impl Lane for MovingLane {
             Pick::Current => frontier,
             Pick::LastClosed => watermark,
         };
-        let before: Vec<i64> = self.views.iter().map(|view| view.slices.1).collect();
+        let before: Vec<(i64, i64)> = self.views.iter().map(|view| view.slices).collect();
         if clock > self.clock {
             self.move_views(clock);
         }
@@ -428,12 +428,14 @@ impl Lane for MovingLane {
             let mut next = UNARMED;
             let mut bits = 0;
             for (number, view) in self.views.iter().enumerate().filter(|(_, v)| !v.removed) {
+                let (old_lo, old_hi) = before[number];
                 if index >= view.slices.1 {
                     next = next.min(view.window.enter(start));
-                } else if index >= view.slices.0 {
+                } else if index >= old_lo {
+                    // That may have passed: a value with the slice may have been read before.
                     next = next.min(view.window.leave(start));
-                    // It may have been read while it was not in the window yet.
-                    bits |= u16::from(index >= before[number]) << number;
+                    // It may have been read while the slice was not in the window yet.
+                    bits |= u16::from(index >= old_hi && index >= view.slices.0) << number;
                 }
             }
             let event = self.pick == Pick::Current;
