@@ -253,7 +253,7 @@ fn writer_process() {
         .expect("number");
     let mut writer = LogWriter::open(path.as_ref(), &config(2_000)).expect("opens");
     for i in 0..count {
-        let (a, b) = (format!("{name} {} a", i), format!("{name} {} b", i));
+        let (a, b) = (format!("{name} {i} a"), format!("{name} {i} b"));
         let records = [record(a.as_bytes()), record(b.as_bytes())];
         let first = writer.append(0, &records).expect("appends");
         println!("ack {first} {a}");

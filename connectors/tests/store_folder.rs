@@ -148,15 +148,13 @@ fn any_op() -> impl Strategy<Value = Op> {
     let text = "[a-z]{0,12}";
     let expire = prop_oneof![Just(NEVER), 0i64..60];
     (key, expire, 0u8..6).prop_flat_map(move |(key, expire_ms, kind)| match kind {
-        0 => {
-            let key = key.clone();
-            text.prop_map(move |text| Op::Set {
+        0 => text
+            .prop_map(move |text| Op::Set {
                 key: key.clone(),
                 text,
                 expire_ms,
             })
-            .boxed()
-        }
+            .boxed(),
         1 => Just(Op::Delete { key }).boxed(),
         2 => prop::collection::vec((name(), text), 1..3)
             .prop_map(move |fields| Op::HashSet {
@@ -228,7 +226,7 @@ proptest! {
         }
         let wanted = oracle.live(now);
         let fresh = StoreReader::open(folder.path()).expect("opens");
-        prop_assert_eq!(live(&fresh, now), wanted.clone());
+        prop_assert_eq!(&live(&fresh, now), &wanted);
         let scanned: Vec<String> =
             fresh.scan_prefix("a:", now).map(|(key, _)| key.to_owned()).collect();
         let listed: Vec<String> =
@@ -312,7 +310,7 @@ fn a_second_writer_is_refused_while_the_first_lives() {
     drop(first);
     open(folder.path());
     let none = tempfile::tempdir().expect("tempdir");
-    let error = StoreReader::open(none.path()).err().expect("refused");
+    let error = StoreReader::open(none.path()).expect_err("refused");
     assert!(matches!(error, StoreError::NoStore { .. }), "{error}");
 }
 
@@ -329,7 +327,7 @@ fn a_damaged_snapshot_is_told() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&snapshot, bytes).expect("writes");
-    let error = StoreReader::open(folder.path()).err().expect("refused");
+    let error = StoreReader::open(folder.path()).expect_err("refused");
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
 
@@ -374,9 +372,9 @@ fn a_writer_that_is_killed_leaves_all_it_has_acknowledged() {
         };
         let mut reader = None;
         let (mut last, mut seen) = (0, 0);
-        let mut lines = stdout.split(b'\n');
+        let lines = stdout.split(b'\n');
         let mut killed = false;
-        while let Some(line) = lines.next() {
+        for line in lines {
             let line = String::from_utf8(line.expect("reads")).expect("text");
             let Some(ack) = number(&line) else { continue };
             // The last line may be cut, and so read a smaller number.

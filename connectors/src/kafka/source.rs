@@ -157,7 +157,7 @@ impl KafkaSource {
             } else {
                 let offset = Offset::Offset(span.start as i64);
                 list.add_partition_offset(&self.config.topic, number as i32, offset)
-                    .map_err(source_error)?;
+                    .map_err(|error| source_error(&error))?;
             }
             let partition = Partition {
                 start: span.start,
@@ -176,7 +176,7 @@ impl KafkaSource {
         }
         self.consumer
             .incremental_assign(&list)
-            .map_err(source_error)
+            .map_err(|error| source_error(&error))
     }
 
     fn away(&mut self, reason: String) {
@@ -257,7 +257,7 @@ impl KafkaSource {
         list.add_partition(&self.config.topic, number as i32);
         self.consumer
             .incremental_unassign(&list)
-            .map_err(source_error)
+            .map_err(|error| source_error(&error))
     }
 
     /// An error that the client reports.
@@ -478,6 +478,6 @@ impl Source for KafkaSource {
     }
 }
 
-fn source_error(error: KafkaError) -> SourceError {
+fn source_error(error: &KafkaError) -> SourceError {
     SourceError(format!("the Kafka client cannot go on: {error}"))
 }

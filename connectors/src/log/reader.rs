@@ -137,7 +137,7 @@ impl LogReader {
                 return Err(self.missing()?);
             }
             self.idle_reads = self.idle_reads.wrapping_add(1);
-            let suspect = tail != Tail::End || self.idle_reads % IDLE_READS_TO_CHECK == 0;
+            let suspect = tail != Tail::End || self.idle_reads.is_multiple_of(IDLE_READS_TO_CHECK);
             if (suspect || cursor.is_removed()?) && self.is_behind()? {
                 // Records are behind this segment, so it will not change any more. It may have
                 // done so since it was read above: one more look decides.

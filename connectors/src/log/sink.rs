@@ -65,14 +65,14 @@ impl Sink for LogSink {
                 .collect();
             self.writer
                 .append(partition as u32, &records)
-                .map_err(sink_error)?;
+                .map_err(|error| sink_error(&error))?;
         }
         self.writes += batch.len() as u64;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
-        self.writer.flush().map_err(sink_error)
+        self.writer.flush().map_err(|error| sink_error(&error))
     }
 
     fn writes(&self) -> u64 {
@@ -80,7 +80,7 @@ impl Sink for LogSink {
     }
 }
 
-fn sink_error(error: LogError) -> SinkError {
+fn sink_error(error: &LogError) -> SinkError {
     let message = error.to_string();
     match error {
         LogError::Io { .. } => SinkError::Retry(message),

@@ -134,13 +134,19 @@ impl Sink for StoreSink {
         let count = ops.len() as u64;
         // In one write with the values, so that neither is ever seen without the other.
         ops.extend(rows::progress(&self.table, progress));
-        self.writer.lock().write(now_ms, ops).map_err(sink_error)?;
+        self.writer
+            .lock()
+            .write(now_ms, ops)
+            .map_err(|error| sink_error(&error))?;
         self.writes += count;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
-        self.writer.lock().flush().map_err(sink_error)
+        self.writer
+            .lock()
+            .flush()
+            .map_err(|error| sink_error(&error))
     }
 
     fn writes(&self) -> u64 {
@@ -148,7 +154,7 @@ impl Sink for StoreSink {
     }
 }
 
-fn sink_error(error: StoreError) -> SinkError {
+fn sink_error(error: &StoreError) -> SinkError {
     let message = error.to_string();
     match error {
         StoreError::Io { .. } => SinkError::Retry(message),

@@ -58,6 +58,8 @@ impl Broker {
     }
 
     /// A broker that is not started yet.
+    // The process that cleans up outlives this one on purpose.
+    #[allow(clippy::zombie_processes)]
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("tempdir").keep();
         // Statics are not dropped, so a process of its own cleans up.
