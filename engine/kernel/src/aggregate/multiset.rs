@@ -219,11 +219,12 @@ impl MultisetStore {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// The values of a cell, each as often as it counts.
+    /// The values of a cell, each as often as it counts, and at most [`MAX_ROWS`] of them.
     fn each(&self, cell: Cell) -> impl Iterator<Item = &Owned> {
-        self.live(cell).flat_map(|(row, count)| {
+        let repeated = self.live(cell).flat_map(|(row, count)| {
             std::iter::repeat_n(&row.value, usize::try_from(count).unwrap_or(0))
-        })
+        });
+        repeated.take(MAX_ROWS)
     }
 
     fn lists(&self, cells: &[Cell], cap: usize) -> Option<ArrayRef> {

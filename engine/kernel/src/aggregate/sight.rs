@@ -23,6 +23,11 @@ pub(crate) trait Sight: Debug + Clone + Send {
     fn remove(&mut self, _: Order) {}
     /// Takes earlier rows out.
     fn subtract(&mut self, _: &Self) {}
+    /// Whether nothing needs to be remembered of a value that counts zero. Not so where one row
+    /// was added and another taken back before it is added.
+    fn is_empty(&self) -> bool {
+        true
+    }
     /// The earliest row, or the latest, whichever is kept.
     fn order(&self, latest: bool) -> Order;
     fn save(&self, out: &mut Vec<u8>);
@@ -175,6 +180,9 @@ impl Sight for History {
             history.0.insert(order, count);
         }
         Ok(history)
+    }
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
     fn heap(&self) -> usize {
         self.0.len() * (size_of::<Order>() + 2 * size_of::<i64>())

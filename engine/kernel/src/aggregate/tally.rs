@@ -296,7 +296,7 @@ impl<S: Sight> CellStore for TallyStore<S> {
                 self.heap -= entry.sight.heap();
                 entry.sight.add(order);
                 self.heap += entry.sight.heap();
-                if entry.count == 0 {
+                if entry.count == 0 && entry.sight.is_empty() {
                     self.remove(cell, at);
                 }
                 self.table.release(token);
@@ -336,7 +336,7 @@ impl<S: Sight> CellStore for TallyStore<S> {
                 self.heap -= entry.sight.heap();
                 entry.sight.remove(order);
                 self.heap += entry.sight.heap();
-                if entry.count == 0 {
+                if entry.count == 0 && entry.sight.is_empty() {
                     self.remove(cell, at);
                 }
                 self.table.release(token);
@@ -367,7 +367,7 @@ impl<S: Sight> CellStore for TallyStore<S> {
                 self.heap -= held.sight.heap();
                 held.sight.merge(&entry.sight);
                 self.heap += held.sight.heap();
-                if held.count == 0 {
+                if held.count == 0 && held.sight.is_empty() {
                     self.remove(into, at);
                 }
             } else {
@@ -394,7 +394,7 @@ impl<S: Sight> CellStore for TallyStore<S> {
             self.heap -= held.sight.heap();
             held.sight.subtract(&entry.sight);
             self.heap += held.sight.heap();
-            if held.count == 0 {
+            if held.count == 0 && held.sight.is_empty() {
                 self.remove(into, at);
             }
         }
