@@ -1,3 +1,22 @@
 //! From SQL text to a streaming plan.
+//!
+//! [`compile()`] takes the files of a folder and gives a [`plan::Program`], or everything that is
+//! wrong with them. The dialect is Flink SQL with its window table-valued functions.
+//!
+//! On the way: the lexer and the parser (statements, types, window functions; SELECTs are
+//! sqlparser's), the catalogue (tables, views, options), DataFusion's logical plan with window
+//! nodes, and the lowering to [`plan`].
+//!
+//! It is not: an engine. Nothing here reads a row, a file or a clock.
 
+mod catalog;
+mod compile;
+pub mod functions;
+mod lexer;
+mod logical;
+mod lower;
+mod parser;
 pub mod plan;
+mod suggest;
+
+pub use compile::{CompileContext, compile};

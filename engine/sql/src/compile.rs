@@ -1,0 +1,418 @@
+//! From files to a program.
+
+use crate::catalog::Catalog;
+use crate::catalog::options::connector_error;
+use crate::logical::errors::find_word;
+use crate::logical::planner::Planner;
+use crate::lower::bind::{Binder, Refusal};
+use crate::lower::physical::{self, Scans};
+use crate::lower::prune::{Reads, prune};
+use crate::lower::sink::{self, Finished, SinkSettings};
+use crate::lower::source;
+use crate::parser::cursor::Cursor;
+use crate::parser::{Insert, Statement, parse_file};
+use crate::plan::{Program, Query, SourceTable};
+use crate::suggest::{listed, nearest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewheel_core::diagnostic::Severity;
+use tidewheel_core::{Diagnostic, Diagnostics, Registry, SourceText, Span};
+
+/// What a folder of statements is compiled with.
+#[derive(Clone)]
+pub struct CompileContext<'a> {
+    /// The connectors and formats, to check tables' options.
+    pub registry: &'a Registry,
+    /// What `${NAME:-default}` in option values is replaced from.
+    pub environment: BTreeMap<String, String>,
+    /// `--set TABLE.OPTION=VALUE`: table, option, value.
+    pub sets: Vec<(String, String, String)>,
+    /// Settings that hold where no `SET` statement says otherwise, such as
+    /// `table.exec.state.ttl`.
+    pub defaults: BTreeMap<String, String>,
+}
+
+impl<'a> CompileContext<'a> {
+    /// A context with nothing but connectors.
+    #[must_use]
+    pub fn new(registry: &'a Registry) -> Self {
+        Self {
+            registry,
+            environment: BTreeMap::new(),
+            sets: Vec::new(),
+            defaults: BTreeMap::new(),
+        }
+    }
+}
+
+/// A query on its way through.
+struct Draft<'a> {
+    name: String,
+    insert: &'a Insert,
+    owned: Vec<usize>,
+    settings: SinkSettings,
+    finished: Finished,
+}
+
+/// Compiles a folder: one catalogue, whatever the order of files and statements.
+///
+/// # Errors
+/// All that is wrong in all files, each with its place and what to write instead.
+pub fn compile(
+    files: &[Arc<SourceText>],
+    context: &CompileContext<'_>,
+) -> Result<Program, Diagnostics> {
+    let mut found = Diagnostics::default();
+    let mut counter = 0;
+    let statements: Vec<Vec<Statement>> = files
+        .iter()
+        .map(|file| parse_file(file, &mut counter, &mut found))
+        .collect();
+    let settings = Settings::read(&statements, context, &mut found);
+    let catalog = Catalog::build(&statements, context, &mut found);
+    let planner = Planner::new(&catalog);
+    let sources = source::plan_exprs(&catalog, &planner, &mut found);
+    let times = sources
+        .iter()
+        .filter_map(|(name, exprs)| Some((name.clone(), exprs.event_time.clone()?)))
+        .collect();
+    for name in catalog.views.keys() {
+        planner.check_relation(name);
+        found.0.append(&mut planner.take_errors().0);
+    }
+    let binder = Binder {
+        catalog: &catalog,
+        times: &times,
+    };
+    let mut drafts: Vec<Draft<'_>> = Vec::new();
+    for (file, statements) in files.iter().zip(&statements) {
+        let inserts = statements.iter().filter_map(|s| match s {
+            Statement::Insert(insert) => Some(insert.as_ref()),
+            _ => None,
+        });
+        for (n, insert) in inserts.enumerate() {
+            let name = query_name(&file.name, n);
+            match draft(name, insert, &catalog, &planner, &binder, &settings) {
+                Ok(draft) => drafts.push(draft),
+                Err(errors) => found.0.extend(errors),
+            }
+        }
+    }
+    check_writers(&drafts, &catalog, &mut found);
+    let program = if found.has_errors() {
+        None
+    } else {
+        finish(drafts, &catalog, &sources, context, &mut found)
+    };
+    found.sort();
+    match program {
+        Some(mut program) if !found.has_errors() => {
+            program.warnings = found;
+            Ok(program)
+        }
+        _ => Err(found),
+    }
+}
+
+/// The name of a file's query: the file's, with a number from its second INSERT on.
+fn query_name(file: &str, index: usize) -> String {
+    let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = base.strip_suffix(".sql").unwrap_or(base);
+    if index == 0 {
+        stem.to_owned()
+    } else {
+        format!("{stem}#{}", index + 1)
+    }
+}
+
+/// Settings of SET statements.
+struct Settings {
+    state_ttl: Option<Duration>,
+}
+
+/// Settings that the engine takes over from Flink, and those that mean nothing here.
+const SETTINGS_USED: &[&str] = &["table.exec.state.ttl"];
+const SETTINGS_IGNORED: &[&str] = &[
+    "table.",
+    "execution.",
+    "pipeline.",
+    "parallelism.",
+    "state.",
+    "sql-client.",
+    "restart-strategy",
+];
+
+impl Settings {
+    fn read(
+        statements: &[Vec<Statement>],
+        context: &CompileContext<'_>,
+        found: &mut Diagnostics,
+    ) -> Self {
+        let mut ttl = context.defaults.get("table.exec.state.ttl").cloned();
+        for statement in statements.iter().flatten() {
+            let Statement::Set(key, value) = statement else {
+                continue;
+            };
+            let name = key.value.as_str();
+            if SETTINGS_USED.contains(&name) {
+                if tidewheel_core::options::parse_duration(&value.value).is_none() {
+                    found.push(
+                        Diagnostic::error(
+                            format!("'{}' is no duration", value.value),
+                            Some(value.span.clone()),
+                        )
+                        .with_advice("write '1 h' or '7 d'"),
+                    );
+                }
+                ttl = Some(value.value.clone());
+            } else if SETTINGS_IGNORED.iter().any(|p| name.starts_with(p)) {
+                found.push(
+                    Diagnostic::warning(
+                        format!("the setting '{name}' has no effect here"),
+                        Some(key.span.clone()),
+                    )
+                    .with_advice("options of tables stand in WITH (…)"),
+                );
+            } else {
+                let advice = match nearest(name, SETTINGS_USED.iter().copied()) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => format!("the settings are {}", listed(SETTINGS_USED.iter().copied())),
+                };
+                found.push(
+                    Diagnostic::error(
+                        format!("there is no setting '{name}'"),
+                        Some(key.span.clone()),
+                    )
+                    .with_advice(advice),
+                );
+            }
+        }
+        let state_ttl = ttl.and_then(|t| tidewheel_core::options::parse_duration(&t));
+        Self {
+            state_ttl: state_ttl.filter(|ttl| !ttl.is_zero()),
+        }
+    }
+}
+
+fn draft<'a>(
+    name: String,
+    insert: &'a Insert,
+    catalog: &Catalog,
+    planner: &Planner<'_>,
+    binder: &Binder<'_>,
+    defaults: &Settings,
+) -> Result<Draft<'a>, Vec<Diagnostic>> {
+    let plan = planner.plan_select(&insert.select);
+    let Some(table) = catalog.tables.get(&insert.table.value) else {
+        let mut errors = plan.err().unwrap_or_default();
+        errors.push(no_sink(insert, catalog));
+        return Err(errors);
+    };
+    let broken = catalog.broken.contains(&insert.table.value);
+    let plan = plan?;
+    if broken {
+        return Err(Vec::new());
+    }
+    let owned = sink::owned_columns(insert, table)?;
+    let mut settings = SinkSettings::read(table)?;
+    settings.state_ttl = settings.state_ttl.or(defaults.state_ttl);
+    let finished = binder
+        .bind(&plan)
+        .and_then(|bound| {
+            sink::finish(bound, &plan, table, &owned, &settings, insert.emit.as_ref())
+        })
+        .map_err(|refusal| vec![placed(refusal, insert)])?;
+    Ok(Draft {
+        name,
+        insert,
+        owned,
+        settings,
+        finished,
+    })
+}
+
+fn no_sink(insert: &Insert, catalog: &Catalog) -> Diagnostic {
+    let name = &insert.table;
+    let error = Diagnostic::error(
+        format!("there is no table '{}' to write", name.value),
+        Some(name.span.clone()),
+    );
+    if catalog.views.contains_key(&name.value) {
+        return error.with_advice("it is a view; views are read, tables are written");
+    }
+    match nearest(&name.value, catalog.tables.keys().map(String::as_str)) {
+        Some(near) => error.with_advice(format!("did you mean '{near}'?")),
+        None => error.with_advice("declare it with CREATE TABLE"),
+    }
+}
+
+fn placed(refusal: Refusal, insert: &Insert) -> Diagnostic {
+    let select = &insert.select;
+    let emit = insert
+        .emit
+        .as_ref()
+        .filter(|_| refusal.near.iter().any(|w| w == "EMIT"));
+    let found = refusal
+        .near
+        .iter()
+        .find_map(|word| find_word(&select.tokens, select, word));
+    let whole = || {
+        let cursor = Cursor::new(&select.tokens, &select.places);
+        select.tokens.first().map(|t| cursor.span_of(t))
+    };
+    let span: Option<Span> = emit.map(|e| e.span.clone()).or(found).or_else(whole);
+    let error = Diagnostic::error(refusal.message, span);
+    match refusal.advice {
+        Some(advice) if !advice.is_empty() => error.with_advice(advice),
+        _ => error,
+    }
+}
+
+/// A column of a keyed table has one writer.
+fn check_writers(drafts: &[Draft<'_>], catalog: &Catalog, found: &mut Diagnostics) {
+    let mut writers: BTreeMap<(&str, usize), &Draft<'_>> = BTreeMap::new();
+    for draft in drafts {
+        let table_name = draft.insert.table.value.as_str();
+        let Some(table) = catalog.tables.get(table_name) else {
+            continue;
+        };
+        if table.spec.is_append_only() {
+            continue;
+        }
+        for column in &draft.owned {
+            if table.spec.primary_key.contains(column) {
+                continue;
+            }
+            if let Some(first) = writers.insert((table_name, *column), draft) {
+                let span = &first.insert.table.span;
+                let (line, _) = span.line_column();
+                let column = table.spec.schema.field(*column).name();
+                found.push(
+                    Diagnostic::error(
+                        format!(
+                            "column '{column}' of '{table_name}' has a writer already, in {}:{line}",
+                            span.source.name
+                        ),
+                        Some(draft.insert.table.span.clone()),
+                    )
+                    .with_advice(format!(
+                        "name the columns that each query owns: INSERT INTO {table_name} (key, a) …"
+                    )),
+                );
+                break;
+            }
+        }
+    }
+}
+
+fn finish(
+    drafts: Vec<Draft<'_>>,
+    catalog: &Catalog,
+    exprs: &BTreeMap<String, source::SourceExprs>,
+    context: &CompileContext<'_>,
+    found: &mut Diagnostics,
+) -> Option<Program> {
+    let mut reads = Reads::new();
+    let mut pruned = Vec::new();
+    for draft in drafts {
+        let Draft {
+            name,
+            insert,
+            owned,
+            settings,
+            finished,
+        } = draft;
+        let Finished {
+            root,
+            current,
+            emit_every,
+            lifetime,
+        } = finished;
+        let need = sink::all_columns(&root);
+        match prune(root, &need, &mut reads) {
+            Ok(root) => {
+                pruned.push((
+                    name, insert, owned, settings, root, current, emit_every, lifetime,
+                ));
+            }
+            Err(error) => found.push(internal(&error, insert)),
+        }
+    }
+    let mut sources: Vec<SourceTable> = Vec::new();
+    let mut scans = Scans::new();
+    for (name, accesses) in &reads {
+        let table = catalog.tables.get(name)?;
+        let own = exprs.get(name).cloned().unwrap_or_default();
+        match source::build(table, &own, accesses, catalog) {
+            Ok(built) => {
+                scans.insert(
+                    name.clone(),
+                    (sources.len(), Arc::clone(&built.scan_schema)),
+                );
+                check_connector(catalog, name, false, context, found);
+                sources.push(built);
+            }
+            Err(errors) => found.0.extend(errors),
+        }
+    }
+    if found.has_errors() {
+        return None;
+    }
+    let mut queries = Vec::new();
+    for (name, insert, owned, settings, root, current, emit_every, lifetime) in pruned {
+        let table = catalog.tables.get(&insert.table.value)?;
+        check_connector(catalog, &insert.table.value, true, context, found);
+        if lifetime && settings.state_ttl.is_none() {
+            found.push(
+                Diagnostic::warning(
+                    format!("the values of '{}' are kept for ever", table.spec.name),
+                    Some(insert.table.span.clone()),
+                )
+                .with_advice("give the table 'state-ttl' = '30 d', or window the query"),
+            );
+        }
+        match physical::build(&root, &scans, settings.state_ttl) {
+            Ok(root) => queries.push(Query {
+                name,
+                sink: table.spec.clone(),
+                sink_columns: owned,
+                on_empty: settings.on_empty,
+                emit_every,
+                current,
+                root,
+            }),
+            Err(error) => found.push(internal(&error, insert)),
+        }
+    }
+    Some(Program {
+        sources,
+        queries,
+        warnings: Diagnostics::default(),
+    })
+}
+
+fn internal(error: &datafusion::common::DataFusionError, insert: &Insert) -> Diagnostic {
+    let mut diagnostic = crate::logical::errors::plain(error, Some(insert.table.span.clone()));
+    diagnostic.severity = Severity::Error;
+    diagnostic
+}
+
+fn check_connector(
+    catalog: &Catalog,
+    name: &str,
+    as_sink: bool,
+    context: &CompileContext<'_>,
+    found: &mut Diagnostics,
+) {
+    let Some(table) = catalog.tables.get(name) else {
+        return;
+    };
+    let checked = context
+        .registry
+        .for_table(&table.spec.options)
+        .and_then(|connector| connector.check(&table.spec, as_sink));
+    if let Err(error) = checked {
+        found.push(connector_error(&table.def, &error));
+    }
+}

@@ -1,0 +1,304 @@
+//! What a query may not hold, found in its syntax, so that each refusal has its place.
+
+use super::planner::Planner;
+use crate::lexer::Places;
+use crate::parser::query::SelectText;
+use crate::suggest::nearest;
+use sqlparser::ast::{
+    self, Expr, Function, GroupByExpr, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
+};
+use std::ops::ControlFlow;
+use tidewheel_core::Diagnostic;
+
+/// Refusals in a query and its subqueries.
+pub(crate) fn query(planner: &Planner<'_>, select: &SelectText) -> Vec<Diagnostic> {
+    let mut check = Check {
+        planner,
+        places: &select.places,
+        found: Vec::new(),
+    };
+    let _ = select.query.visit(&mut check);
+    for window in &select.windows {
+        if let TableFactor::Derived { subquery, .. } = &window.input {
+            let _ = subquery.visit(&mut check);
+        }
+    }
+    check.found
+}
+
+/// Refusals in an expression.
+pub(crate) fn expression(planner: &Planner<'_>, expr: &Expr, places: &Places) -> Vec<Diagnostic> {
+    let mut check = Check {
+        planner,
+        places,
+        found: Vec::new(),
+    };
+    let _ = expr.visit(&mut check);
+    check.found
+}
+
+struct Check<'a> {
+    planner: &'a Planner<'a>,
+    places: &'a Places,
+    found: Vec<Diagnostic>,
+}
+
+/// Words that take no parentheses and read a clock.
+const CLOCKS: &[&str] = &[
+    "now",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "current_row_timestamp",
+    "unix_timestamp",
+    "today",
+];
+
+impl Check<'_> {
+    fn refuse(&mut self, message: &str, at: &dyn Spanned, advice: &str) {
+        let span = self.places.span(at.span());
+        self.found
+            .push(Diagnostic::error(message, span).with_advice(advice));
+    }
+
+    fn function(&mut self, function: &Function) {
+        let Some(ident) = function.name.0.last().and_then(|p| p.as_ident()) else {
+            return;
+        };
+        let name = ident.value.to_lowercase();
+        let shown = ident.value.to_uppercase();
+        let at = &function.name;
+        if CLOCKS.contains(&name.as_str()) {
+            self.refuse(
+                &format!("{shown} reads the clock, so a replay would give other results"),
+                at,
+                "use the row's event time, or window_end",
+            );
+        } else if name == "proctime" {
+            self.refuse(
+                "PROCTIME() is not served yet",
+                at,
+                "window by event time: declare WATERMARK FOR the rows' own timestamp",
+            );
+        } else if matches!(name.as_str(), "random" | "uuid" | "rand" | "rand_integer") {
+            self.refuse(
+                &format!("{shown} gives another value each time, so a replay would differ"),
+                at,
+                "derive the value from a column, for example MD5(id)",
+            );
+        } else if is_group_window(&name) {
+            self.refuse(
+                &format!("the group window {shown}(…) is not served yet"),
+                at,
+                "window in FROM: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
+                 … GROUP BY window_start, window_end",
+            );
+        } else if matches!(name.as_str(), "grouping" | "grouping_id" | "unnest") {
+            self.refuse(&format!("{shown} is not served yet"), at, "leave it out");
+        } else if matches!(
+            name.as_str(),
+            "lead" | "ntile" | "percent_rank" | "cume_dist" | "nth_value" | "rank" | "dense_rank"
+        ) && function.over.is_some()
+        {
+            self.refuse(
+                &format!("{shown} is not served as an OVER function"),
+                at,
+                "the OVER functions are LAG, FIRST_VALUE, LAST_VALUE, ROW_NUMBER and the \
+                 aggregates over rows before",
+            );
+        } else if !self.planner.knows_function(&name) {
+            let error = Diagnostic::error(
+                format!("there is no function '{}'", ident.value),
+                self.places.span(at.span()),
+            );
+            self.found
+                .push(match nearest(&name, self.planner.function_names()) {
+                    Some(near) => {
+                        error.with_advice(format!("did you mean {}?", near.to_uppercase()))
+                    }
+                    None => error.with_advice("the functions are listed in the documentation"),
+                });
+        }
+    }
+
+    fn select(&mut self, select: &Select) {
+        for table in select.from.iter().skip(1) {
+            self.refuse("joins are not served yet", table, JOIN_ADVICE);
+        }
+        if select.from.is_empty() {
+            self.refuse(
+                "a SELECT without FROM has no rows to follow",
+                select,
+                "read a table: SELECT … FROM t",
+            );
+        }
+        for table in &select.from {
+            for join in &table.joins {
+                let unnest = matches!(join.relation, TableFactor::UNNEST { .. });
+                let advice = if unnest { UNNEST_ADVICE } else { JOIN_ADVICE };
+                let what = if unnest { "UNNEST is" } else { "joins are" };
+                self.refuse(&format!("{what} not served yet"), &join.relation, advice);
+            }
+            self.relation(&table.relation);
+        }
+        if let GroupByExpr::Expressions(exprs, modifiers) = &select.group_by {
+            if !modifiers.is_empty() {
+                self.refuse(
+                    "grouping modifiers are not served yet",
+                    &select.group_by,
+                    GROUPING_ADVICE,
+                );
+            }
+            for expr in exprs {
+                if matches!(
+                    expr,
+                    Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)
+                ) {
+                    self.refuse(
+                        "GROUPING SETS, ROLLUP and CUBE are not served yet",
+                        expr,
+                        GROUPING_ADVICE,
+                    );
+                }
+            }
+        } else {
+            self.refuse(
+                "GROUP BY ALL is not served",
+                &select.group_by,
+                "name the columns",
+            );
+        }
+        if let Some(qualify) = &select.qualify {
+            self.refuse(
+                "QUALIFY is not served",
+                qualify,
+                "number the rows in a subquery and filter outside: WHERE rownum <= 10",
+            );
+        }
+        if let Some(top) = &select.top {
+            self.refuse("TOP is not served", select, LIMIT_ADVICE);
+            let _ = top;
+        }
+    }
+
+    fn relation(&mut self, relation: &TableFactor) {
+        match relation {
+            TableFactor::Table {
+                args: Some(_),
+                name,
+                ..
+            } => {
+                self.refuse(
+                    &format!("there is no table function '{name}'"),
+                    name,
+                    "the window functions are TUMBLE, HOP, CUMULATE and SESSION: \
+                     FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
+                );
+            }
+            TableFactor::Table {
+                version: Some(_),
+                name,
+                ..
+            } => {
+                self.refuse("FOR SYSTEM_TIME AS OF is not served yet", name, JOIN_ADVICE);
+            }
+            TableFactor::Table { .. } | TableFactor::Derived { lateral: false, .. } => {}
+            TableFactor::UNNEST { .. } => {
+                self.refuse("UNNEST is not served yet", relation, UNNEST_ADVICE);
+            }
+            other => {
+                self.refuse(
+                    "this FROM clause is not served yet",
+                    other,
+                    "read a table, a view or a subquery",
+                );
+            }
+        }
+    }
+}
+
+const JOIN_ADVICE: &str =
+    "aggregate each table in a query of its own; two tables may write one sink's columns";
+const UNNEST_ADVICE: &str = "read one element with array[1], or aggregate before";
+const GROUPING_ADVICE: &str = "write one query for each grouping";
+const LIMIT_ADVICE: &str = "for the first rows of a window, number them in a subquery: \
+     ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY x DESC) AS rownum, \
+     and filter outside: WHERE rownum <= 10";
+
+fn is_group_window(name: &str) -> bool {
+    let (kind, part) = name.split_once('_').unwrap_or((name, ""));
+    matches!(kind, "tumble" | "hop" | "cumulate" | "session")
+        && matches!(part, "" | "start" | "end" | "rowtime" | "proctime")
+}
+
+impl Visitor for Check<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(order) = &query.order_by {
+            self.refuse(
+                "ORDER BY has no meaning for a result that never ends",
+                order,
+                LIMIT_ADVICE,
+            );
+        }
+        if query.limit_clause.is_some() || query.fetch.is_some() {
+            self.refuse(
+                "LIMIT has no meaning for a result that never ends",
+                query,
+                LIMIT_ADVICE,
+            );
+        }
+        if let Some(with) = &query.with
+            && with.recursive
+        {
+            self.refuse(
+                "recursive queries are not served",
+                with,
+                "write the levels out",
+            );
+        }
+        match query.body.as_ref() {
+            SetExpr::SetOperation { op, right, .. } => {
+                self.refuse(
+                    &format!("{op} is not served yet"),
+                    right.as_ref(),
+                    "write one INSERT for each part, or read one table that holds both",
+                );
+            }
+            SetExpr::Values(_) => {
+                self.refuse("VALUES is not served", query.body.as_ref(), "read a table");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.select(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) => self.function(function),
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                self.refuse(
+                    "subqueries in expressions are not served",
+                    expr,
+                    "put the subquery into FROM, or into a view",
+                );
+            }
+            Expr::Extract { .. } | Expr::Identifier(_) => {}
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// True where an expression names a clock without parentheses.
+pub(crate) fn is_clock_word(ident: &ast::Ident) -> bool {
+    ident.quote_style.is_none() && CLOCKS.contains(&ident.value.to_lowercase().as_str())
+}

@@ -1,0 +1,8 @@
+//! From a parsed SELECT to a DataFusion logical plan with window nodes.
+
+pub(crate) mod check;
+pub(crate) mod errors;
+pub(crate) mod planner;
+pub(crate) mod stand_ins;
+pub(crate) mod table;
+pub(crate) mod window_node;
