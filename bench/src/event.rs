@@ -25,7 +25,12 @@ const TEXTS: [&str; 6] = [
     "Sn\\u00f6wplow \\\"Classics\\\"",
     "Schuhe für alle",
 ];
-const ZONES: [&str; 4] = ["Europe/Amsterdam", "America/New_York", "Asia/Tokyo", "Europe/Berlin"];
+const ZONES: [&str; 4] = [
+    "Europe/Amsterdam",
+    "America/New_York",
+    "Asia/Tokyo",
+    "Europe/Berlin",
+];
 const AGENTS: [&str; 3] = [
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) \
      Chrome/134.0.0.0 Safari/537.36",
@@ -105,10 +110,16 @@ fn payload(random: &mut Rng, kind: &str) -> String {
         "add_to_cart" | "remove_from_cart" => {
             parts.push(plain("product", product(random)));
             let total = plain("total_value", price(random));
-            parts.push(plain("cart", object(random, vec![total, text("currency", "EUR")])));
+            parts.push(plain(
+                "cart",
+                object(random, vec![total, text("currency", "EUR")]),
+            ));
         }
         "checkout_step" => {
-            parts.push(plain("checkout_step", format!("{{\"step\":{}}}", random.u8(1..5))));
+            parts.push(plain(
+                "checkout_step",
+                format!("{{\"step\":{}}}", random.u8(1..5)),
+            ));
         }
         _ => {
             let members = vec![
@@ -163,12 +174,21 @@ fn enrich(random: &mut Rng, number: u64) -> String {
     let client = client(random, number);
     let performance = performance(random);
     let mut user = vec![
-        text("domain_userid", format!("{:08x}-68fb-4277-baeb-b6033403094a", random.u16(..10_000))),
+        text(
+            "domain_userid",
+            format!("{:08x}-68fb-4277-baeb-b6033403094a", random.u16(..10_000)),
+        ),
         text("network_userid", uuid(random)),
-        text("ip_address", format!("192.168.{}.{}", random.u8(..), random.u8(..))),
+        text(
+            "ip_address",
+            format!("192.168.{}.{}", random.u8(..), random.u8(..)),
+        ),
     ];
     if random.bool() {
-        user.push(text("user_id", format!("shopper{}@example.com", random.u16(..10_000))));
+        user.push(text(
+            "user_id",
+            format!("shopper{}@example.com", random.u16(..10_000)),
+        ));
     }
     let mut parts = vec![
         plain("client", client),
@@ -229,7 +249,10 @@ fn client(random: &mut Rng, number: u64) -> String {
 }
 
 fn performance(random: &mut Rng) -> String {
-    let mut members = vec![text("entryType", "navigation"), text("nextHopProtocol", "http/1.1")];
+    let mut members = vec![
+        text("entryType", "navigation"),
+        text("nextHopProtocol", "http/1.1"),
+    ];
     for key in [
         "domInteractive",
         "loadEventEnd",
@@ -248,7 +271,12 @@ fn performance(random: &mut Rng) -> String {
     ] {
         members.push(plain(key, random.f64() * 1_500.0));
     }
-    for key in ["decodedBodySize", "encodedBodySize", "transferSize", "domContentLoadedEventStart"] {
+    for key in [
+        "decodedBodySize",
+        "encodedBodySize",
+        "transferSize",
+        "domContentLoadedEventStart",
+    ] {
         members.push(plain(key, random.u16(..9_999)));
     }
     object(random, members)
@@ -256,7 +284,10 @@ fn performance(random: &mut Rng) -> String {
 
 fn session(random: &mut Rng, number: u64) -> String {
     let members = vec![
-        text("sessionId", format!("{:08x}-0f83-4a70-9eca-a415cf9ea52b", random.u16(..20_000))),
+        text(
+            "sessionId",
+            format!("{:08x}-0f83-4a70-9eca-a415cf9ea52b", random.u16(..20_000)),
+        ),
         plain("eventIndex", random.u8(1..90)),
         plain("sessionIndex", 3),
         text("previousSessionId", uuid(random)),
@@ -272,7 +303,10 @@ fn metadata(random: &mut Rng, number: u64) -> String {
     let members = vec![
         text("event_version", "1-0-2"),
         text("event_format", "jsonschema"),
-        text("event_fingerprint", format!("{:032x}01599402", random.u128(..))),
+        text(
+            "event_fingerprint",
+            format!("{:032x}01599402", random.u128(..)),
+        ),
         text("event_vendor", "com.snowplowanalytics.snowplow.ecommerce"),
         text("app_id", "next-js-ecommerce-example"),
         text("etl_tstamp", time(random, number)),

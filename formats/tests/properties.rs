@@ -11,12 +11,18 @@ use tidewheel_formats::JsonFormat;
 /// Random columns, nested ones among them, some of them twice or one inside the other.
 fn columns(random: &mut Rng) -> Vec<ReadColumn> {
     (0..random.usize(1..8))
-        .map(|_| ReadColumn { path: doc::path(random), data_type: doc::data_type(random, 2) })
+        .map(|_| ReadColumn {
+            path: doc::path(random),
+            data_type: doc::data_type(random, 2),
+        })
         .collect()
 }
 
 fn decoder(columns: &[ReadColumn]) -> Box<dyn Decoder> {
-    let request = DecodeRequest { columns: columns.to_vec(), options: Default::default() };
+    let request = DecodeRequest {
+        columns: columns.to_vec(),
+        options: Default::default(),
+    };
     JsonFormat.decoder(&request).unwrap()
 }
 
@@ -24,9 +30,14 @@ fn check(columns: &[ReadColumn], decoded: &Decoded, row: usize, doc: &Doc, text:
     for (column, array) in columns.iter().zip(decoded.batch.columns()) {
         assert_eq!(array.data_type(), &column.data_type);
         let found = doc::find(doc, &column.path);
-        let (want, got) =
-            (doc::expected(found, &column.data_type), doc::actual(array, row, found));
-        assert!(doc::same(&want, &got), "{column:?}\nwant {want}\ngot  {got}\nin {text}");
+        let (want, got) = (
+            doc::expected(found, &column.data_type),
+            doc::actual(array, row, found),
+        );
+        assert!(
+            doc::same(&want, &got),
+            "{column:?}\nwant {want}\ngot  {got}\nin {text}"
+        );
     }
 }
 
@@ -64,7 +75,11 @@ fn every_truncation_is_a_bad_row() {
             let record = &text.as_bytes()[..end];
             let decoded = decoder.decode(&common::records(&[record], &[5], &[]));
             let cut = String::from_utf8_lossy(record);
-            assert_eq!((decoded.batch.num_rows(), decoded.bad.len()), (0, 1), "{cut}");
+            assert_eq!(
+                (decoded.batch.num_rows(), decoded.bad.len()),
+                (0, 1),
+                "{cut}"
+            );
             assert_eq!(decoded.bad[0].bytes, record.trim_ascii());
         }
     }
@@ -93,7 +108,9 @@ fn damaged_documents_read_right_or_are_bad() {
         }
         let decoded = decoder(&columns).decode(&common::records(&[&bytes], &[0], &[]));
         assert_eq!(decoded.batch.num_rows() + decoded.bad.len(), 1);
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { continue };
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
+            continue;
+        };
         let lossy = String::from_utf8_lossy(&bytes);
         if !value.is_object() {
             assert_eq!(decoded.bad.len(), 1, "{lossy}");
@@ -101,23 +118,29 @@ fn damaged_documents_read_right_or_are_bad() {
         }
         assert_eq!(decoded.bad, [], "{lossy}");
         // serde_json does not keep the text of a number, so those read as text are left out.
-        if columns.iter().all(|column| !reads_numbers_as_text(&column.data_type)) {
+        if columns
+            .iter()
+            .all(|column| !reads_numbers_as_text(&column.data_type))
+        {
             check(&columns, &decoded, 0, &doc::from_value(&value), &lossy);
             good += 1;
         } else {
             bad += 1;
         }
     }
-    assert!(good > 500 && bad > 500, "the cases are too one-sided: {good}, {bad}");
+    assert!(
+        good > 500 && bad > 500,
+        "the cases are too one-sided: {good}, {bad}"
+    );
 }
 
 fn reads_numbers_as_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::List(field) | DataType::Map(field, _) => reads_numbers_as_text(field.data_type()),
-        DataType::Struct(fields) => {
-            fields.iter().any(|field| reads_numbers_as_text(field.data_type()))
-        }
+        DataType::Struct(fields) => fields
+            .iter()
+            .any(|field| reads_numbers_as_text(field.data_type())),
         _ => false,
     }
 }
@@ -128,8 +151,9 @@ fn hostile_bytes_never_panic() {
     for seed in 0..30_000 {
         let mut random = Rng::with_seed(seed);
         let length = random.usize(..300);
-        let mut data: Vec<u8> =
-            (0..length).map(|_| alphabet[random.usize(..alphabet.len())]).collect();
+        let mut data: Vec<u8> = (0..length)
+            .map(|_| alphabet[random.usize(..alphabet.len())])
+            .collect();
         if random.bool() {
             data.splice(0..0, *b"{\"a\":");
         }
@@ -138,7 +162,10 @@ fn hostile_bytes_never_panic() {
         let lines = data.split(|byte| *byte == b'\n');
         let filled = lines.filter(|line| !line.trim_ascii().is_empty() && *line != b"\xef\xbb\xbf");
         assert_eq!(decoded.record_count, filled.count() as u64);
-        assert_eq!(decoded.batch.num_rows() + decoded.bad.len(), decoded.record_count as usize);
+        assert_eq!(
+            decoded.batch.num_rows() + decoded.bad.len(),
+            decoded.record_count as usize
+        );
     }
 }
 

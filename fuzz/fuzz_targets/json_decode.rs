@@ -8,9 +8,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use libfuzzer_sys::fuzz_target;
-use tidewheel_core::{
-    DecodeRequest, Format, Framing, Options, RawChunk, ReadColumn, RecordMeta,
-};
+use tidewheel_core::{DecodeRequest, Format, Framing, Options, RawChunk, ReadColumn, RecordMeta};
 use tidewheel_formats::{JsonFormat, NESTING_MAX};
 
 fn columns() -> Vec<ReadColumn> {
@@ -43,7 +41,9 @@ fn columns() -> Vec<ReadColumn> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((choice, data)) = data.split_first() else { return };
+    let Some((choice, data)) = data.split_first() else {
+        return;
+    };
     let mut options = Options::default();
     if choice & 1 == 1 {
         options.set("json.type-errors", "bad-row");
@@ -52,12 +52,20 @@ fuzz_target!(|data: &[u8]| {
         options.set("json.fail-on-missing-field", "true");
     }
     let framing = if choice & 4 == 4 {
-        Framing::Records { ranges: vec![(0, data.len() as u32)], offsets: vec![0] }
+        Framing::Records {
+            ranges: vec![(0, data.len() as u32)],
+            offsets: vec![0],
+        }
     } else {
         Framing::Lines { first_offset: 0 }
     };
-    let request = DecodeRequest { columns: columns(), options };
-    let Ok(mut decoder) = JsonFormat.decoder(&request) else { panic!("the columns are readable") };
+    let request = DecodeRequest {
+        columns: columns(),
+        options,
+    };
+    let Ok(mut decoder) = JsonFormat.decoder(&request) else {
+        panic!("the columns are readable")
+    };
     let chunk = RawChunk {
         partition: 0,
         next_offset: data.len() as u64,
@@ -74,8 +82,15 @@ fuzz_target!(|data: &[u8]| {
         assert!(std::str::from_utf8(text.as_bytes()).is_ok());
     }
     let lenient = choice & 3 == 0 && choice & 4 == 4;
-    let shallow = data.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() < NESTING_MAX;
-    if lenient && shallow && let Ok(serde_json::Value::Object(_)) = serde_json::from_slice(data) {
+    let shallow = data
+        .iter()
+        .filter(|byte| matches!(byte, b'{' | b'['))
+        .count()
+        < NESTING_MAX;
+    if lenient
+        && shallow
+        && let Ok(serde_json::Value::Object(_)) = serde_json::from_slice(data)
+    {
         assert_eq!(rows, 1, "{:?}", decoded.bad);
     }
 });

@@ -10,6 +10,8 @@ use std::ops::Range;
 struct Entry {
     /// The key's first eight bytes, zeros behind a shorter one.
     word: u64,
+    /// The last eight bytes of a longer key, else 0.
+    tail: u64,
     key: Box<[u8]>,
     node: usize,
 }
@@ -19,6 +21,8 @@ struct Entry {
 pub(crate) struct Node {
     /// A hash table with linear probing, a power of two long, at most half full.
     table: Vec<Option<Entry>>,
+    /// A wanted key here has a backslash, so that its bytes may stand for another one as escaped.
+    pub(crate) odd_keys: bool,
     /// The slot of the value itself, if it is wanted.
     pub(crate) slot: Option<usize>,
     /// The slots of the values inside it.
@@ -33,15 +37,18 @@ impl Node {
     }
 
     /// The node behind a key that has no escapes and stands at `range` in `bytes`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn child(&self, bytes: &[u8], start: usize, end: usize) -> Option<usize> {
+        let length = end - start;
         let word = word_at(bytes, start, end);
-        let mut at = self.home(word, end - start);
+        let mut at = self.home(word, length);
         // Ends at an empty place, of which a table that is half full has one.
         while let Some(Some(entry)) = self.table.get(at) {
             if entry.word == word
-                && entry.key.len() == end - start
-                && (end - start <= 8 || bytes.get(start..end) == Some(&*entry.key))
+                && entry.key.len() == length
+                && (length <= 8
+                    || (tail_at(bytes, end) == entry.tail
+                        && (length <= 16 || bytes.get(start..end) == Some(&*entry.key))))
             {
                 return Some(entry.node);
             }
@@ -77,6 +84,13 @@ fn word_at(bytes: &[u8], start: usize, end: usize) -> u64 {
         *to = *from;
     }
     u64::from_le_bytes(first)
+}
+
+/// The eight bytes before `end`.
+#[inline(always)]
+fn tail_at(bytes: &[u8], end: usize) -> u64 {
+    let tail = bytes.get(end.wrapping_sub(8)..end).map(<[u8; 8]>::try_from);
+    tail.map_or(0, |tail| tail.map_or(0, u64::from_le_bytes))
 }
 
 /// All wanted paths.
@@ -129,6 +143,7 @@ impl Paths {
         let first = self.slots;
         let mut node = Node {
             table: vec![None; (branch.children.len() * 4).next_power_of_two()],
+            odd_keys: branch.children.iter().any(|(key, _)| key.contains('\\')),
             slot,
             inside: first..first,
         };
@@ -139,8 +154,14 @@ impl Paths {
             while node.table[place].is_some() {
                 place = (place + 1) & (node.table.len() - 1);
             }
+            let tail = if key.len() > 8 {
+                tail_at(&key, key.len())
+            } else {
+                0
+            };
             node.table[place] = Some(Entry {
                 word,
+                tail,
                 node: self.add(child),
                 key,
             });

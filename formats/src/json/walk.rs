@@ -69,11 +69,10 @@ impl Walk<'_> {
             }
             let start = at + 1;
             let end = self.index.next_quote(start).ok_or(Fault::OpenString)?;
-            let child = if self.index.backslash {
-                self.escaped_child(node, start, end)?
-            } else {
-                node.child(self.bytes, start, end)
-            };
+            let mut child = node.child(self.bytes, start, end);
+            if self.index.backslash && (child.is_none() || node.odd_keys) {
+                child = self.escaped_child(node, start, end)?;
+            }
             at = skip_space(self.bytes, end + 1);
             if self.byte(at) != b':' {
                 return Err(self.missing(at, Fault::Colon));
@@ -96,7 +95,6 @@ impl Walk<'_> {
     }
 
     /// As `Node::child`, for a record that has escapes somewhere, maybe in this key.
-    #[cold]
     fn escaped_child(
         &self,
         node: &super::paths::Node,

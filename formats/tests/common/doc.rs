@@ -17,8 +17,17 @@ pub(crate) enum Doc {
     Object(Vec<(String, Doc)>),
 }
 
-pub(crate) const KEYS: [&str; 9] =
-    ["a", "b", "c", "", "ü", "k\"q\\", "long_key_one", "long_key_two", "page_url"];
+pub(crate) const KEYS: [&str; 9] = [
+    "a",
+    "b",
+    "c",
+    "",
+    "ü",
+    "k\"q\\",
+    "long_key_one",
+    "long_key_two",
+    "page_url",
+];
 const TEXTS: [&str; 16] = [
     "",
     "x",
@@ -60,7 +69,10 @@ const NUMBERS: [&str; 16] = [
 pub(crate) fn object(random: &mut Rng, depth: u32) -> Doc {
     let count = random.usize(..6);
     let member = |random: &mut Rng| {
-        (KEYS[random.usize(..KEYS.len())].to_owned(), value(random, depth))
+        (
+            KEYS[random.usize(..KEYS.len())].to_owned(),
+            value(random, depth),
+        )
     };
     Doc::Object((0..count).map(|_| member(random)).collect())
 }
@@ -81,7 +93,9 @@ fn value(random: &mut Rng, depth: u32) -> Doc {
 
 /// A random path of one to three keys.
 pub(crate) fn path(random: &mut Rng) -> Vec<String> {
-    (0..random.usize(1..4)).map(|_| KEYS[random.usize(..KEYS.len())].to_owned()).collect()
+    (0..random.usize(1..4))
+        .map(|_| KEYS[random.usize(..KEYS.len())].to_owned())
+        .collect()
 }
 
 /// A random type.
@@ -108,7 +122,11 @@ pub(crate) fn data_type(random: &mut Rng, depth: u32) -> DataType {
         _ => {
             let fields: Vec<Field> = (0..random.usize(1..4))
                 .map(|at| {
-                    Field::new(KEYS[at * 2], data_type(random, depth - 1), random.u8(..4) > 0)
+                    Field::new(
+                        KEYS[at * 2],
+                        data_type(random, depth - 1),
+                        random.u8(..4) > 0,
+                    )
                 })
                 .collect();
             DataType::Struct(fields.into())
@@ -183,8 +201,12 @@ fn write_text(text: &str, random: &mut Rng, out: &mut String) {
 
 /// The value at a path; of a key that comes twice the last.
 pub(crate) fn find<'a>(doc: &'a Doc, path: &[String]) -> Option<&'a Doc> {
-    let Some((first, rest)) = path.split_first() else { return Some(doc) };
-    let Doc::Object(members) = doc else { return None };
+    let Some((first, rest)) = path.split_first() else {
+        return Some(doc);
+    };
+    let Doc::Object(members) = doc else {
+        return None;
+    };
     let (_, inner) = members.iter().rev().find(|(key, _)| key == first)?;
     find(inner, rest)
 }
@@ -197,9 +219,12 @@ pub(crate) fn from_value(value: &Value) -> Doc {
         Value::Number(number) => Doc::Number(number.to_string()),
         Value::String(text) => Doc::Text(text.clone()),
         Value::Array(items) => Doc::List(items.iter().map(from_value).collect()),
-        Value::Object(members) => {
-            Doc::Object(members.iter().map(|(key, value)| (key.clone(), from_value(value))).collect())
-        }
+        Value::Object(members) => Doc::Object(
+            members
+                .iter()
+                .map(|(key, value)| (key.clone(), from_value(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -239,7 +264,9 @@ pub(crate) fn expected(doc: Option<&Doc>, data_type: &DataType) -> Value {
         (DataType::Float32, _) => number
             .and_then(|text| text.parse::<f32>().ok())
             .filter(|value| value.is_finite())
-            .map_or(Value::Null, |value| Value::from(value.to_string().parse::<f64>().unwrap())),
+            .map_or(Value::Null, |value| {
+                Value::from(value.to_string().parse::<f64>().unwrap())
+            }),
         (DataType::Timestamp(_, _), Doc::Number(text)) => match whole(text) {
             Some(ms) if (0..i128::from(i32::MAX)).contains(&ms) => {
                 Value::from(format!("1970-01-{:02}T", 1 + ms / 86_400_000))
@@ -251,8 +278,10 @@ pub(crate) fn expected(doc: Option<&Doc>, data_type: &DataType) -> Value {
             Value::from("2025-03-26T10:56:46.700Z")
         }
         (DataType::List(field), Doc::List(items)) => {
-            let items: Vec<_> =
-                items.iter().map(|item| expected(Some(item), field.data_type())).collect();
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| expected(Some(item), field.data_type()))
+                .collect();
             if !field.is_nullable() && items.contains(&Value::Null) {
                 return Value::Null;
             }
@@ -270,7 +299,9 @@ pub(crate) fn expected(doc: Option<&Doc>, data_type: &DataType) -> Value {
             Value::from(row)
         }
         (DataType::Map(entries, _), Doc::Object(members)) => {
-            let DataType::Struct(fields) = entries.data_type() else { return Value::Null };
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Value::Null;
+            };
             let mut map = serde_json::Map::new();
             for (key, value) in members {
                 map.insert(key.clone(), expected(Some(value), fields[1].data_type()));
@@ -320,7 +351,11 @@ fn parse_texts(value: Value, doc: Option<&Doc>, data_type: &DataType) -> Value {
         (Value::String(text), Some(Doc::Number(_)), DataType::Timestamp(_, _)) => {
             // The day is enough here.
             let day = text.get(..11).unwrap_or_default();
-            Value::from(if day.starts_with("1970-01") { day } else { "another year" })
+            Value::from(if day.starts_with("1970-01") {
+                day
+            } else {
+                "another year"
+            })
         }
         (Value::Array(items), Some(Doc::List(docs)), DataType::List(field)) => items
             .into_iter()
@@ -338,7 +373,9 @@ fn parse_texts(value: Value, doc: Option<&Doc>, data_type: &DataType) -> Value {
                 .collect::<serde_json::Map<_, _>>(),
         ),
         (Value::Object(map), Some(doc), DataType::Map(entries, _)) => {
-            let DataType::Struct(fields) = entries.data_type() else { return Value::Null };
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Value::Null;
+            };
             Value::from(
                 map.into_iter()
                     .map(|(key, value)| {
@@ -365,7 +402,8 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         }
         (Value::Object(x), Value::Object(y)) => {
             x.len() == y.len()
-                && x.iter().all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
+                && x.iter()
+                    .all(|(key, x)| y.get(key).is_some_and(|y| same(x, y)))
         }
         _ => a == b,
     }
