@@ -1,5 +1,7 @@
 //! The decoder against a naive reading of random documents, and against hostile bytes.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 mod common;
 
 use arrow::datatypes::DataType;

@@ -1,5 +1,7 @@
 //! The decoder on records as they come from the topic.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 mod common;
 
 use arrow::array::{Array, AsArray};

@@ -124,7 +124,7 @@ fn index_block(block: &[u8; BLOCK], carry: &mut Carry, found: &mut Found) -> Mas
     // One comparison for all four: they are the bytes outside strings that hold all bits of 0x59.
     let brackets = mask(v.map(|x| (x | u8x16::splat(0x26)).simd_eq(u8x16::splat(0x7f))));
 
-    found.high = found.high | ((v[0] | v[1]) | (v[2] | v[3]));
+    found.high |= (v[0] | v[1]) | (v[2] | v[3]);
     let low = v[0].min(v[1]).min(v[2].min(v[3]));
     if low.min(u8x16::splat(0x1f)).simd_eq(low).to_bitmask() != 0 {
         found.control |= has_control(block, in_string);

@@ -4,6 +4,9 @@
 use super::value::{Fault, Kind, Slot, scalar, skip_space};
 use super::walk::NESTING_MAX;
 
+/// Takes a member: its key between the quotes, and its value.
+type EachMember<'a> = dyn FnMut(&[u8], Slot) -> Result<(), Fault> + 'a;
+
 /// Calls `each` with every member of an object: the key between its quotes, and the value.
 pub(crate) fn members(
     bytes: &[u8],
@@ -22,7 +25,7 @@ fn object(
     bytes: &[u8],
     at: usize,
     depth: usize,
-    each: &mut dyn FnMut(&[u8], Slot) -> Result<(), Fault>,
+    each: &mut EachMember<'_>,
 ) -> Result<usize, Fault> {
     let mut at = skip_space(bytes, at + 1);
     if bytes.get(at) == Some(&b'}') {

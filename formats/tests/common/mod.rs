@@ -1,6 +1,10 @@
 //! Chunks and decoders for tests.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests may fail by a panic, and each file uses its own part"
+)]
 pub(crate) mod doc;
 
 use arrow::datatypes::DataType;
