@@ -27,6 +27,11 @@
 //! assert_eq!((decoded.batch.num_rows(), decoded.bad.len()), (1, 1));
 //! ```
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test may fail by a panic")
+)]
+
 mod json;
 mod json_writer;
 
