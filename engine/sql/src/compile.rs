@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::catalog::options::connector_error;
+use crate::functions::{GEOIP_VARIABLE, GeoDatabase};
 use crate::logical::errors::find_word;
 use crate::logical::planner::Planner;
 use crate::lower::bind::{Binder, Refusal};
@@ -14,6 +15,7 @@ use crate::parser::{Insert, Statement, parse_file};
 use crate::plan::{Program, Query, SourceTable};
 use crate::suggest::{listed, nearest};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::diagnostic::Severity;
@@ -71,7 +73,8 @@ pub fn compile(
         .collect();
     let settings = Settings::read(&statements, context, &mut found);
     let catalog = Catalog::build(&statements, context, &mut found);
-    let planner = Planner::new(&catalog);
+    let geo = geo_database(context, &mut found);
+    let planner = Planner::new(&catalog, geo);
     let sources = source::plan_exprs(&catalog, &planner, &mut found);
     let times = sources
         .iter()
@@ -112,6 +115,24 @@ pub fn compile(
             Ok(program)
         }
         _ => Err(found),
+    }
+}
+
+/// The database of GEO_COUNTRY, where the environment names one.
+fn geo_database(context: &CompileContext<'_>, found: &mut Diagnostics) -> Option<Arc<GeoDatabase>> {
+    let path = context
+        .environment
+        .get(GEOIP_VARIABLE)
+        .filter(|path| !path.is_empty())?;
+    match GeoDatabase::open(Path::new(path)) {
+        Ok(database) => Some(Arc::new(database)),
+        Err(error) => {
+            found.push(
+                Diagnostic::error(format!("{GEOIP_VARIABLE}: {error}"), None)
+                    .with_advice("name a MaxMind DB file with countries, or unset the variable"),
+            );
+            None
+        }
     }
 }
 

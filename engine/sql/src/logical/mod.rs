@@ -3,6 +3,5 @@
 pub(crate) mod check;
 pub(crate) mod errors;
 pub(crate) mod planner;
-pub(crate) mod stand_ins;
 pub(crate) mod table;
 pub(crate) mod window_node;

@@ -1,10 +1,11 @@
 //! Plans SELECTs against the catalogue.
 
+use super::check;
 use super::errors::{self, Broken};
 use super::table::{Inlined, StreamTable};
 use super::window_node::WindowPlanner;
-use super::{check, stand_ins};
 use crate::catalog::{Catalog, Table};
+use crate::functions::{GeoDatabase, aggregate_functions, scalar_functions_with};
 use crate::lexer::Places;
 use crate::parser::cursor::{Name, Spanned};
 use crate::parser::ddl::ColumnKind;
@@ -47,7 +48,7 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// A planner over a catalogue.
-    pub(crate) fn new(catalog: &'a Catalog) -> Self {
+    pub(crate) fn new(catalog: &'a Catalog, geo: Option<Arc<GeoDatabase>>) -> Self {
         let mut config = ConfigOptions::default();
         config.sql_parser.enable_ident_normalization = false;
         config.sql_parser.collect_spans = true;
@@ -56,7 +57,7 @@ impl<'a> Planner<'a> {
         let mut scalars = HashMap::new();
         for function in SessionStateDefaults::default_scalar_functions()
             .into_iter()
-            .chain(stand_ins::scalars())
+            .chain(scalar_functions_with(geo).into_iter().map(Arc::new))
         {
             for name in function.aliases() {
                 scalars.insert(name.clone(), Arc::clone(&function));
@@ -66,13 +67,15 @@ impl<'a> Planner<'a> {
         let mut aggregates = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions()
             .into_iter()
-            .chain(stand_ins::aggregates())
+            .chain(aggregate_functions().into_iter().map(Arc::new))
         {
             for name in function.aliases() {
                 aggregates.insert(name.clone(), Arc::clone(&function));
             }
             aggregates.insert(function.name().to_owned(), function);
         }
+        // Scalars of DataFusion's that go by an aggregate's name, such as list_distinct.
+        scalars.retain(|name, _| !aggregates.contains_key(name));
         let mut windows = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
             for name in function.aliases() {

@@ -5,9 +5,12 @@ use super::bind::{
     substitute, type_over, window_exprs, window_part,
 };
 use super::ir::{Call, Collector, Node, Op, TIME_TYPE, WindowNames, cast, col, field};
+use crate::functions::{UdafAggregate, UdafArgument};
+use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
+use std::sync::Arc;
 use tidewheel_kernel::spec::{AggregateKind, Emit, WindowKind};
 
 /// Longest list of ARRAY_AGG, and of LIST_DISTINCT without a cap of its own.
@@ -172,8 +175,10 @@ impl Grouping {
             None => None,
         };
         let order = order_of(function, schema, &self.bound)?;
-        let (kind, used) = kind_of(function, &args, order)?;
-        let args = args.into_iter().take(used);
+        let arg_types = function.params.args.iter().map(|arg| arg.get_type(schema));
+        let arg_types = arg_types.collect::<Result<Vec<_>, _>>()?;
+        let (kind, used) = kind_of(function, &args, &arg_types, order)?;
+        let args = used.into_iter();
         let args = args
             .map(|arg| add(&mut self.collector, arg, &self.bound.node))
             .collect();
@@ -308,14 +313,15 @@ fn order_of(function: &AggregateFunction, schema: &DFSchema, bound: &Bound) -> B
 pub(crate) fn kind_of(
     function: &AggregateFunction,
     args: &[Expr],
+    arg_types: &[DataType],
     ascending: Option<bool>,
-) -> Bind<(AggregateKind, usize)> {
+) -> Bind<(AggregateKind, Vec<Expr>)> {
     let name = function.func.name();
     let ignore_nulls = function.params.null_treatment == Some(NullTreatment::IgnoreNulls);
     let distinct = function.params.distinct;
     let kind = match (name, distinct) {
         ("count", false) if args.iter().all(is_constant_value) => {
-            return Ok((AggregateKind::Count, 0));
+            return Ok((AggregateKind::Count, Vec::new()));
         }
         ("count", _) if args.len() > 1 => {
             return Err(Refusal::new(
@@ -345,7 +351,10 @@ pub(crate) fn kind_of(
                 })?,
                 None => LIST_CAP,
             };
-            return Ok((AggregateKind::ListDistinct { cap }, 1));
+            return Ok((
+                AggregateKind::ListDistinct { cap },
+                args.iter().take(1).cloned().collect(),
+            ));
         }
         (_, true) => {
             return Err(Refusal::new(
@@ -395,19 +404,50 @@ pub(crate) fn kind_of(
                     &["STRING_AGG"],
                 )
             })?;
-            return Ok((AggregateKind::StringAgg { separator }, 1));
-        }
-        _ => {
-            return Err(Refusal::new(
-                format!("the aggregate {} is not served yet", name.to_uppercase()),
-                "served are COUNT, SUM, AVG, MIN, MAX, VAR, STDDEV, MODE, HISTOGRAM, \
-                 LIST_DISTINCT, FIRST_VALUE, LAST_VALUE, MIN_BY, MAX_BY, COUNT_CHANGES, \
-                 BOOL_AND, BOOL_OR, ARRAY_AGG, STRING_AGG",
-                &[name],
+            return Ok((
+                AggregateKind::StringAgg { separator },
+                args.iter().take(1).cloned().collect(),
             ));
         }
+        _ => return custom(function, args, arg_types),
     };
-    Ok((kind, args.len()))
+    Ok((kind, args.to_vec()))
+}
+
+/// Any other aggregate runs through its accumulators.
+fn custom(
+    function: &AggregateFunction,
+    args: &[Expr],
+    arg_types: &[DataType],
+) -> Bind<(AggregateKind, Vec<Expr>)> {
+    let name = function.func.name();
+    let mut columns = Vec::new();
+    let mut arguments = Vec::new();
+    for (arg, data_type) in args.iter().zip(arg_types) {
+        match arg {
+            Expr::Literal(value, _) => arguments.push(UdafArgument::Literal(value.clone())),
+            other => {
+                arguments.push(UdafArgument::Column(data_type.clone()));
+                columns.push(other.clone());
+            }
+        }
+    }
+    let ignore_nulls = function.params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    let made = UdafAggregate::new(
+        Arc::clone(&function.func),
+        arguments,
+        function.params.distinct,
+        ignore_nulls,
+    );
+    let aggregate = made.map_err(|error| {
+        let advice = "its constants must be written as such, its columns be of a type it takes";
+        let mut refusal = Refusal::from(error);
+        refusal.message = format!("{} cannot run: {}", name.to_uppercase(), refusal.message);
+        refusal.advice = Some(advice.to_owned());
+        refusal.near = vec![name.to_owned()];
+        refusal
+    })?;
+    Ok((AggregateKind::Custom(Arc::new(aggregate)), columns))
 }
 
 fn is_constant_value(expr: &Expr) -> bool {
@@ -419,7 +459,7 @@ pub(crate) fn constant_count(expr: &Expr) -> Option<usize> {
     let Expr::Literal(value, _) = expr else {
         return None;
     };
-    match value.cast_to(&arrow::datatypes::DataType::UInt64) {
+    match value.cast_to(&DataType::UInt64) {
         Ok(ScalarValue::UInt64(Some(count))) => usize::try_from(count).ok().filter(|c| *c > 0),
         _ => None,
     }

@@ -234,11 +234,14 @@ fn aggregate_call(
     collector: &mut Collector,
     bound: &Bound,
 ) -> Bind<(OverKind, DataType)> {
-    let (kind, used) = kind_of(function, args, None)?;
-    let names = args
+    let types = args
         .iter()
-        .take(used)
-        .map(|arg| add(collector, arg.clone(), &bound.node))
+        .map(|arg| super::bind::type_over(arg, &bound.node));
+    let types = types.collect::<Bind<Vec<_>>>()?;
+    let (kind, used) = kind_of(function, args, &types, None)?;
+    let names = used
+        .into_iter()
+        .map(|arg| add(collector, arg, &bound.node))
         .collect();
     let call = Call {
         name: name.to_owned(),
