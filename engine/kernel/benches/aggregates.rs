@@ -1,5 +1,5 @@
-//! Rates of updates of each aggregate: rows of a batch go to cells at random, as events go to
-//! keys. `cargo bench -p tidewheel-kernel --bench aggregates`.
+//! Rates of updates of each aggregate: rows of a batch go to cells at random, other ones in each
+//! batch, as events go to keys. `cargo bench -p tidewheel-kernel --bench aggregates`.
 #![allow(missing_docs)]
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray};
@@ -11,6 +11,7 @@ use tidewheel_kernel::spec::{AggregateKind as A, AggregateSpec};
 
 const ROWS: usize = 4096;
 const CELLS: usize = 100_000;
+const BATCHES: usize = 64;
 
 fn main() {
     divan::main();
@@ -69,18 +70,24 @@ fn rate(bencher: divan::Bencher<'_, '_>, kinds: &[A], arg: Arg) {
         })
         .collect();
     let rows: Vec<u32> = (0..ROWS as u32).collect();
-    let cells: Vec<u32> = rows.iter().map(|_| rng.u32(..CELLS as u32)).collect();
+    let mut draw = || {
+        rows.iter()
+            .map(|_| rng.u32(..CELLS as u32))
+            .collect::<Vec<u32>>()
+    };
+    let batches: Vec<Vec<u32>> = (0..BATCHES).map(|_| draw()).collect();
     let seq: Vec<u64> = (0..ROWS as u64).collect();
     let mut groups = new_stores(&specs, false);
     groups.iter_mut().for_each(|group| group.store.grow(CELLS));
-    let mut now = 0;
+    let mut now: i64 = 0;
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
         now += 1;
         let time = vec![now; ROWS];
+        let cells = &batches[now as usize % BATCHES];
         for group in &mut groups {
             let columns = vec![column.clone(); group.args.len()];
             group.store.update(
-                &cells,
+                cells,
                 &rows,
                 &Args {
                     columns: &columns,

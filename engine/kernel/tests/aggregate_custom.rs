@@ -1,5 +1,7 @@
 //! An aggregate of others than the kernel's goes through the same factory and contract.
 
+#![allow(clippy::unwrap_used)]
+
 mod aggregate;
 
 use aggregate::{Kind, Row, V, apply, read_one};

@@ -1,6 +1,8 @@
 //! Every aggregate against a naive oracle: rows in random order and batches, spread over cells,
 //! merged in random trees, taken back, subtracted, saved and loaded on the way.
 
+#![allow(clippy::unwrap_used)]
+
 mod aggregate;
 
 use aggregate::oracle::{close, oracle};
@@ -75,8 +77,9 @@ fn expect(store: &mut dyn CellStore, cell: Cell, spec: &AggregateSpec, arg: Kind
     let (got, wanted) = (value(&array, 0), oracle(&spec.kind, arg, rows));
     assert!(
         close(&spec.kind, &got, &wanted),
-        "{:?} over {arg:?}: got {got:?}, wanted {wanted:?} of {rows:?}",
-        spec.kind
+        "{:?} over {arg:?}: got {got:?}, wanted {wanted:?} of {:?}",
+        spec.kind,
+        &rows[..rows.len().min(30)]
     );
 }
 
@@ -108,8 +111,8 @@ fn any_order_any_merge_tree() {
             placed
                 .into_iter()
                 .for_each(|(cell, row)| held[cell as usize].push(row));
-            for cell in 0..cells {
-                expect(&mut *store, cell as Cell, spec, args[0], &held[cell]);
+            for (cell, rows) in held.iter().enumerate() {
+                expect(&mut *store, cell as Cell, spec, args[0], rows);
             }
             let mut live: Vec<usize> = (0..cells).collect();
             while live.len() > 1 {
@@ -404,5 +407,44 @@ fn exact_sums_of_wild_doubles() {
             store.subtract(0, 1);
             apply(&mut *store, [Kind::Float; 2], &placed, true, &mut rng);
         }
+    }
+}
+
+#[test]
+fn variance_of_values_far_from_zero() {
+    let kind = AggregateKind::Variance {
+        sample: true,
+        stddev: false,
+    };
+    let spec = spec(kind, [Kind::Float; 2]).unwrap();
+    // Offsets that cancel exactly, so that the variance is known: prices, and times.
+    for (offset, step) in [(100_000.5, 0.25), (1.7e12, 1.0), (9.0e12, 0.5)] {
+        let xs = (0..1000).map(|i| offset + step * f64::from(i % 7));
+        let rows: Vec<Row> = xs
+            .map(|x| Row {
+                time: 0,
+                seq: 0,
+                args: [V::float(x), V::Null],
+            })
+            .collect();
+        let small: Vec<Row> = (0..1000)
+            .map(|i| step * f64::from(i % 7))
+            .map(|x| Row {
+                time: 0,
+                seq: 0,
+                args: [V::float(x), V::Null],
+            })
+            .collect();
+        let mut store = new_store(&spec, false);
+        store.grow(1);
+        let placed: Vec<_> = rows.into_iter().map(|row| (0, row)).collect();
+        apply(
+            &mut *store,
+            [Kind::Float; 2],
+            &placed,
+            false,
+            &mut fastrand::Rng::with_seed(1),
+        );
+        expect(&mut *store, 0, &spec, Kind::Float, &small);
     }
 }

@@ -18,6 +18,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::sync::Arc;
 use tidewheel_core::time::Order;
 
@@ -149,18 +150,18 @@ impl MultisetStore {
             self.left_out += by.unsigned_abs();
             return;
         }
-        let heap = row.heap();
-        let known = rows.len();
-        let count = rows.entry(row.clone()).or_default();
-        *count += by;
-        if *count == 0 {
-            rows.remove(&row);
-        }
-        let now = rows.len();
-        if now > known {
-            self.heap += heap;
-        } else if now < known {
-            self.heap = self.heap.saturating_sub(heap);
+        match rows.entry(row) {
+            Slot::Vacant(slot) => {
+                self.heap += slot.key().heap();
+                slot.insert(by);
+            }
+            Slot::Occupied(mut slot) => {
+                *slot.get_mut() += by;
+                if *slot.get() == 0 {
+                    self.heap = self.heap.saturating_sub(slot.key().heap());
+                    slot.remove();
+                }
+            }
         }
         if rows.len() > self.cap
             && let Some((gone, count)) = rows.pop_last()

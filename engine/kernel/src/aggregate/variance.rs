@@ -1,9 +1,13 @@
 //! Variance and standard deviation, from exact sums of the values and of their squares.
 //!
 //! Each square goes in as its rounded value and its exact error, and the difference of the sums
-//! is taken in exact arithmetic too, so no digits cancel. Free of order, mergeable, subtractable.
+//! is taken in exact arithmetic too: better than 1e-9 relative while the mean is below 1e11
+//! standard deviations. Free of order, mergeable, subtractable.
 //! Values beyond 1e150 have no square among the doubles; their variance is NaN, as is that of
 //! infinities and NaN. Squares below 1e-290 lose their error term.
+//!
+//! The error is kept whole, though the squares of fractions then often need more than two words
+//! (a third of a kilobyte a cell): with a shortened one, equal values would not have variance 0.
 
 use super::codec::{Reader, put_i64};
 use super::exact::{Exact, Wides};

@@ -1,5 +1,11 @@
 //! What the aggregate tests share: rows, a naive oracle over them, and arrays from and to values.
-#![allow(dead_code, unreachable_pub)] // Each test binary uses a part.
+// Each test binary uses a part; and a test may panic.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::redundant_clone
+)]
 
 pub mod exact;
 pub mod oracle;

@@ -34,9 +34,11 @@ fn avg(kind: Kind, values: &[V]) -> V {
     }
 }
 
+type Seen = (V, i64, (i64, u64), (i64, u64));
+
 /// Each value once, with its count, its first and its last row.
-fn tally(rows: &[Row]) -> Vec<(V, i64, (i64, u64), (i64, u64))> {
-    let mut out: Vec<(V, i64, (i64, u64), (i64, u64))> = Vec::new();
+fn tally(rows: &[Row]) -> Vec<Seen> {
+    let mut out: Vec<Seen> = Vec::new();
     for row in rows {
         let (v, order) = (row.args[0].grouped(), (row.time, row.seq));
         match out.iter_mut().find(|entry| entry.0 == v) {
