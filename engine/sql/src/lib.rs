@@ -11,6 +11,7 @@
 
 mod catalog;
 mod compile;
+mod explain;
 pub mod functions;
 mod lexer;
 mod logical;
@@ -20,3 +21,4 @@ pub mod plan;
 mod suggest;
 
 pub use compile::{CompileContext, compile};
+pub use explain::explain;

@@ -1,0 +1,1 @@
+INSERT INTO lines SELECT 'abc, 1 FROM events;
