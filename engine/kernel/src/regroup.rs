@@ -206,6 +206,7 @@ impl RegroupOperator {
         for (_, slot) in taken_back {
             self.forget_if_unused(slot);
         }
+        self.keys.sweep();
         late
     }
 
@@ -269,7 +270,8 @@ impl RegroupOperator {
                 self.arm(slot);
             }
         }
-        true
+        self.keys.sweep();
+        budget == 0
     }
 
     fn fall_due(&mut self, slot: u32, clock: EventTime) {
@@ -368,6 +370,7 @@ impl RegroupOperator {
         for slot in looked_at {
             self.forget_if_unused(slot);
         }
+        self.keys.sweep();
         changes
     }
 

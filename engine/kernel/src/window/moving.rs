@@ -86,8 +86,11 @@ pub(crate) struct MovingLane {
     wheel: TimerWheel,
     new_slices: Vec<NewSlice>,
     /// For `LastClosed`: values of windows that were not read before a row came that is late
-    /// for them, by slot: the window's end, and a cell.
-    frozen: HashMap<u32, (EventTime, Cell), foldhash::fast::FixedState>,
+    /// for them, by slot: the window's end, and a cell, or none where it held no rows.
+    frozen: HashMap<u32, (EventTime, Option<Cell>), foldhash::fast::FixedState>,
+    /// For `LastClosed`: when the next window closes of a key that got a row late for the last,
+    /// by slot. That row changes the value though no slice enters or leaves.
+    changed: HashMap<u32, EventTime, foldhash::fast::FixedState>,
     late_rows: u64,
     // Buffers.
     rows: Vec<u32>,
@@ -120,6 +123,7 @@ impl MovingLane {
             wheel: TimerWheel::new(),
             new_slices: Vec::new(),
             frozen: HashMap::default(),
+            changed: HashMap::default(),
             late_rows: 0,
             rows: Vec::new(),
             row_cells: Vec::new(),
@@ -248,6 +252,11 @@ impl MovingLane {
             }
             first_needed = first_needed.min(lo);
         }
+        let changes_at = self.changed.get(&slot).copied();
+        if changes_at.is_some_and(|at| at <= now) {
+            self.changed.remove(&slot);
+            bits |= 1;
+        }
         let entry = self.entries.get_mut(slot);
         Self::mark(&mut self.views, entry, slot, bits, false);
         entry
@@ -256,7 +265,10 @@ impl MovingLane {
         self.forest
             .trim(&mut entry.slices, first_needed, &mut self.cells);
         entry.armed = UNARMED;
-        let next = self.next_change(&self.entries.get(slot).slices, now);
+        let mut next = self.next_change(&self.entries.get(slot).slices, now);
+        if let Some(&at) = self.changed.get(&slot) {
+            next = next.min(at);
+        }
         if next != UNARMED {
             self.arm(slot, next);
         }
@@ -265,9 +277,10 @@ impl MovingLane {
     fn forget_if_unused(&mut self, slot: u32, keys: &mut KeyTable) {
         let entry = self.entries.get(slot);
         if entry.slices.is_empty() && entry.event | entry.expiry | entry.live == 0 {
-            if let Some((_, cell)) = self.frozen.remove(&slot) {
+            if let Some((_, Some(cell))) = self.frozen.remove(&slot) {
                 self.cells.give_back(cell);
             }
+            self.changed.remove(&slot);
             self.entries.remove(slot, keys);
         }
     }
@@ -275,6 +288,10 @@ impl MovingLane {
     /// Keeps the value of the last closed window, if it waits to be read, as it was before a row
     /// that is late for it.
     fn freeze(&mut self, slot: u32, watermark: EventTime) {
+        // What is marked from here on is to be read at this time, not at an earlier one.
+        if watermark > self.clock {
+            self.move_views(watermark);
+        }
         if self.entries.get(slot).armed <= watermark {
             self.bring_up(slot, watermark);
         }
@@ -287,7 +304,9 @@ impl MovingLane {
             if frozen_end == end {
                 return;
             }
-            self.cells.give_back(cell);
+            if let Some(cell) = cell {
+                self.cells.give_back(cell);
+            }
         }
         let range = (self.grid.index(start), self.grid.index(end));
         let (first, last) = (
@@ -295,7 +314,7 @@ impl MovingLane {
             entry.slices.position(range.1),
         );
         if first == last {
-            self.frozen.remove(&slot);
+            self.frozen.insert(slot, (end, None));
             return;
         }
         self.parts.clear();
@@ -309,7 +328,7 @@ impl MovingLane {
         let cell = self.cells.take();
         let merges: Vec<(Cell, Cell)> = self.parts.iter().map(|&part| (cell, part)).collect();
         self.cells.merge_spans(&merges);
-        self.frozen.insert(slot, (end, cell));
+        self.frozen.insert(slot, (end, Some(cell)));
     }
 
     fn apply(&mut self, input: &Input<'_>) {
@@ -376,11 +395,15 @@ impl Lane for MovingLane {
                     late.push(row);
                     continue;
                 }
-                if windows.first_end_after(time) - WINDOW_TIME_GAP <= watermark
-                    && let Some(slot) = self.entries.find(key)
-                {
+                if windows.first_end_after(time) - WINDOW_TIME_GAP <= watermark {
                     self.apply(input);
+                    let slot = self.entries.find_or_insert(key, keys);
                     self.freeze(slot, watermark);
+                    let next = windows.first_end_after(watermark.saturating_add(WINDOW_TIME_GAP))
+                        - WINDOW_TIME_GAP;
+                    let at = self.changed.entry(slot).or_insert(next);
+                    *at = (*at).min(next);
+                    self.arm(slot, next);
                 }
             } else if index < first_needed {
                 self.late_rows += 1;
@@ -400,12 +423,27 @@ impl Lane for MovingLane {
                 continue;
             }
             let (cell, new) = entry.slices.get_or_insert(index, || self.cells.take());
-            if new {
+            if new && self.pick == Pick::Current {
                 self.new_slices.push(NewSlice { slot, index });
             }
-            self.forest.touch(&entry.slices, index, &mut self.cells);
+            let list = &entry.slices;
+            self.forest.touch(list, index, &mut self.cells);
             self.rows.push(row);
             self.row_cells.push(cell);
+            if new && self.pick == Pick::LastClosed {
+                // At once: a later row of the batch may be late for a window that closes by then.
+                let window = self.views[0].window;
+                let enter = window.enter(start);
+                let watermark = input.watermark[row as usize].max(self.clock);
+                self.arm(
+                    slot,
+                    if enter > watermark {
+                        enter
+                    } else {
+                        window.leave(start)
+                    },
+                );
+            }
         }
         self.apply(input);
     }
@@ -508,14 +546,14 @@ impl Lane for MovingLane {
             let frozen = match self.frozen.remove(&slot) {
                 Some((end, cell)) if end == range.1 => Some(cell),
                 Some((_, cell)) => {
-                    out.scratch.push(cell);
+                    out.scratch.extend(cell);
                     None
                 }
                 None => None,
             };
             let first = entry.slices.position(numbers.0);
             let last = entry.slices.position(numbers.1);
-            let (cell, state, empty_at) = if first == last && frozen.is_none() {
+            let (cell, state, empty_at) = if frozen.map_or(first == last, |cell| cell.is_none()) {
                 if entry.live & bit == 0 {
                     continue;
                 }
@@ -535,7 +573,7 @@ impl Lane for MovingLane {
                     }
                     empty_at = window.leave(start);
                 }
-                let cell = match frozen {
+                let cell = match frozen.flatten() {
                     Some(cell) => {
                         out.scratch.push(cell);
                         cell

@@ -137,6 +137,7 @@ impl WindowOperator {
             slot.lane.close(&mut self.keys);
             self.lanes[place.lane] = None;
         }
+        self.keys.sweep();
     }
 
     /// Takes the rows of a batch. Returns those that were late for all their windows, for each
@@ -189,11 +190,7 @@ impl WindowOperator {
             }
         }
         // Keys whose rows were all too late are in no lane.
-        for &key in &self.found {
-            if key != super::entries::NONE {
-                self.keys.forget_unused(key);
-            }
-        }
+        self.keys.sweep();
         late_rows
     }
 
@@ -210,6 +207,7 @@ impl WindowOperator {
                 .set_time(self.frontier, self.watermark, &mut self.keys);
             more |= slot.lane.drain(&mut budget, &mut self.keys);
         }
+        self.keys.sweep();
         more
     }
 
@@ -224,13 +222,16 @@ impl WindowOperator {
     ) -> Option<Changes> {
         let place = (*self.sets.get(set.0 as usize)?)?;
         let slot = self.lanes[place.lane].as_mut()?;
-        slot.lane.take_changes(
+        let lane = &mut slot.lane;
+        let changes = lane.take_changes(
             place.view,
             max,
             include_expiry,
             &mut self.keys,
             &self.encoder,
-        )
+        );
+        self.keys.sweep();
+        changes
     }
 
     /// The slots of a set that were freed since the last call. A slot is not used again before

@@ -14,7 +14,8 @@ struct Place {
     uses: u32,
 }
 
-/// Keys by number, with how many users each has. A key is forgotten when its last user lets go.
+/// Keys by number, with how many users each has. Keys without users are forgotten by `sweep`, so
+/// that a number stays good while a batch is worked on.
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
     table: HashTable<u32>,
@@ -23,6 +24,8 @@ pub(crate) struct KeyTable {
     /// Bytes of forgotten keys in `bytes`.
     garbage: u64,
     free: Vec<u32>,
+    /// Keys that had no users at some time since the last sweep.
+    unused: Vec<u32>,
 }
 
 /// Forgotten keys' bytes are kept until there are this many, and more than of live ones.
@@ -57,6 +60,7 @@ impl KeyTable {
                 (self.places.len() - 1) as u32
             }
         };
+        self.unused.push(slot);
         let places = &self.places;
         self.table
             .insert_unique(hash, slot, |&slot| places[slot as usize].hash);
@@ -87,11 +91,19 @@ impl KeyTable {
     pub(crate) fn release(&mut self, slot: u32) {
         let place = &mut self.places[slot as usize];
         place.uses = place.uses.saturating_sub(1);
-        self.forget_unused(slot);
+        if place.uses == 0 {
+            self.unused.push(slot);
+        }
     }
 
-    /// Forgets a key that has no users.
-    pub(crate) fn forget_unused(&mut self, slot: u32) {
+    /// Forgets the keys that have no users.
+    pub(crate) fn sweep(&mut self) {
+        while let Some(slot) = self.unused.pop() {
+            self.forget_unused(slot);
+        }
+    }
+
+    fn forget_unused(&mut self, slot: u32) {
         let place = self.places[slot as usize];
         if place.uses != 0 {
             return;
@@ -171,6 +183,7 @@ mod tests {
                 }
                 keep
             });
+            table.sweep();
             assert_eq!(table.len(), held.len());
         }
         assert!(table.capacity() <= 600);
