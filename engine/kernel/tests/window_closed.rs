@@ -37,6 +37,8 @@ struct Oracle {
     spec: SetSpec,
     windows: BTreeMap<Place, Vec<Row>>,
     accepted: BTreeMap<u32, Vec<Row>>,
+    /// Sessions that no row can join any more.
+    forgotten: Vec<Vec<Row>>,
     /// Sessions as they were when they closed.
     closed: BTreeMap<Place, Values>,
     late: BTreeSet<u64>,
@@ -48,6 +50,7 @@ impl Oracle {
             spec,
             windows: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            forgotten: Vec::new(),
             closed: BTreeMap::new(),
             late: BTreeSet::new(),
         }
@@ -103,6 +106,16 @@ impl Oracle {
         let allowed = lateness(self.spec.emit) - WINDOW_TIME_GAP;
         if let WindowKind::Session { .. } = self.spec.window.kind {
             self.close_sessions(row.key, row.watermark);
+            let WindowKind::Session { gap } = self.spec.window.kind else {
+                unreachable!()
+            };
+            for session in self.sessions(row.key) {
+                if self.place(&session).2 + gap + allowed <= row.watermark {
+                    let accepted = self.accepted.get_mut(&row.key).unwrap();
+                    accepted.retain(|row| !session.contains(row));
+                    self.forgotten.push(session);
+                }
+            }
             self.accepted.entry(row.key).or_default().push(row.clone());
             let joined = self
                 .sessions(row.key)
@@ -138,7 +151,12 @@ impl Oracle {
             let keys: Vec<u32> = self.accepted.keys().copied().collect();
             for key in keys {
                 self.close_sessions(key, watermark);
-                for session in self.sessions(key) {
+                let forgotten = self
+                    .forgotten
+                    .iter()
+                    .filter(|rows| rows[0].key == key)
+                    .cloned();
+                for session in forgotten.chain(self.sessions(key)) {
                     let place = self.place(&session);
                     let rows: Vec<&Row> = session.iter().collect();
                     let values = values(&rows, false).unwrap();

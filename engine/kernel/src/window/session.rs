@@ -1,8 +1,9 @@
 //! Lanes of SESSION sets.
 //!
 //! A row makes a session or joins those at most a gap away; two that it joins become one. It is
-//! late if the session that results has closed by the watermark before it. A closed session
-//! stays until no row can join it that is not late, that is a gap after its end.
+//! late if the session that results has closed by the watermark before it. A closed session is
+//! forgotten once the watermark has passed its end by a gap: a row that would join it alone is
+//! late by then. (One that also joins an open session joins that one only.)
 
 use super::cells::CellSet;
 use super::entries::{DirtyLists, Entries};
@@ -290,6 +291,12 @@ impl SessionLane {
             Some(last) if last.last < time - gap => sessions.len(),
             _ => sessions.partition_point(|session| session.last < time - gap),
         };
+        // A forgotten session may still be there, but which rows it takes must not depend on that.
+        let forgotten = sessions[from..]
+            .iter()
+            .take_while(|session| self.free_at(session) <= watermark)
+            .count();
+        let from = from + forgotten;
         let joined = sessions[from..]
             .iter()
             .take_while(|session| session.first <= time + gap)
