@@ -84,10 +84,7 @@ pub fn compile(
         planner.check_relation(name);
         found.0.append(&mut planner.take_errors().0);
     }
-    let binder = Binder {
-        catalog: &catalog,
-        times: &times,
-    };
+    let binder = Binder { times: &times };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     for (file, statements) in files.iter().zip(&statements) {
         let inserts = statements.iter().filter_map(|s| match s {
@@ -187,7 +184,9 @@ impl Settings {
                     );
                 }
                 ttl = Some(value.value.clone());
-            } else if SETTINGS_IGNORED.iter().any(|p| name.starts_with(p)) {
+            } else if nearest(name, SETTINGS_USED.iter().copied()).is_none()
+                && SETTINGS_IGNORED.iter().any(|p| name.starts_with(p))
+            {
                 found.push(
                     Diagnostic::warning(
                         format!("the setting '{name}' has no effect here"),

@@ -29,16 +29,32 @@ pub fn explain(program: &Program) -> String {
 }
 
 fn show_source(out: &mut String, program: &Program, index: usize, source: &SourceTable) {
-    let readers: Vec<&Query> =
-        program.queries.iter().filter(|q| scan_of(&q.root) == Some(index)).collect();
-    let _ = writeln!(out, "source {}: one scan for {} queries", source.spec.name, readers.len());
+    let readers: Vec<&Query> = program
+        .queries
+        .iter()
+        .filter(|q| scan_of(&q.root) == Some(index))
+        .collect();
+    let _ = writeln!(
+        out,
+        "source {}: one scan for {} queries",
+        source.spec.name,
+        readers.len()
+    );
     for column in &source.read {
-        let _ = writeln!(out, "  read {} {}", column.path.join("."), shown(&column.data_type));
+        let _ = writeln!(
+            out,
+            "  read {} {}",
+            column.path.join("."),
+            shown(&column.data_type)
+        );
     }
     for column in &source.metadata {
         let _ = writeln!(out, "  metadata {} {:?}", column.name, column.kind);
     }
-    let exprs = [("event time", &source.event_time), ("watermark", &source.watermark)];
+    let exprs = [
+        ("event time", &source.event_time),
+        ("watermark", &source.watermark),
+    ];
     for (name, expr) in exprs {
         if let Some(expr) = expr {
             let _ = writeln!(out, "  {name} {expr}");
@@ -50,8 +66,15 @@ fn show_source(out: &mut String, program: &Program, index: usize, source: &Sourc
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for query in readers {
         if let Some((keys, window)) = innermost_window(&query.root) {
-            let key = if keys.is_empty() { "no key".to_owned() } else { format!("key {keys}") };
-            groups.entry(format!("{key}, {window}")).or_default().push(query.name.clone());
+            let key = if keys.is_empty() {
+                "no key".to_owned()
+            } else {
+                format!("key {keys}")
+            };
+            groups
+                .entry(format!("{key}, {window}"))
+                .or_default()
+                .push(query.name.clone());
         }
     }
     for (group, queries) in groups.iter().filter(|(_, queries)| queries.len() > 1) {
@@ -74,7 +97,13 @@ fn show_query(out: &mut String, program: &Program, query: &Query) {
         .filter_map(|i| query.sink.schema.fields().get(*i))
         .map(|f| f.name().as_str())
         .collect();
-    let _ = writeln!(out, "query {} -> {} ({})", query.name, query.sink.name, columns.join(", "));
+    let _ = writeln!(
+        out,
+        "query {} -> {} ({})",
+        query.name,
+        query.sink.name,
+        columns.join(", ")
+    );
     let _ = writeln!(out, "  {kind}; on-empty {:?}", query.on_empty);
     if let Some(every) = query.emit_every {
         let _ = writeln!(out, "  a key at most once in {every:?}");
@@ -90,7 +119,10 @@ fn show_node(out: &mut String, program: &Program, node: &PlanNode, depth: usize)
     };
     let line = match &node.kind {
         NodeKind::Scan { source } => {
-            let name = program.sources.get(*source).map_or("?", |s| s.spec.name.as_str());
+            let name = program
+                .sources
+                .get(*source)
+                .map_or("?", |s| s.spec.name.as_str());
             format!("scan {name}")
         }
         NodeKind::Filter { predicate, .. } => format!("filter {predicate}"),
@@ -99,14 +131,28 @@ fn show_node(out: &mut String, program: &Program, node: &PlanNode, depth: usize)
             let parts: Vec<String> = shown.map(|(e, f)| computed(e, f.name())).collect();
             format!("project {}", parts.join(", "))
         }
-        NodeKind::Window { input, keys, window, emit, aggregates, .. } => format!(
+        NodeKind::Window {
+            input,
+            keys,
+            window,
+            emit,
+            aggregates,
+            ..
+        } => format!(
             "window {} by ({}) emit {}: {}",
             show_window(window),
             names(input, keys),
             show_emit(*emit),
             show_aggregates(aggregates, &input.schema)
         ),
-        NodeKind::Group { input, keys, window_end, emit, state_ttl, aggregates } => {
+        NodeKind::Group {
+            input,
+            keys,
+            window_end,
+            emit,
+            state_ttl,
+            aggregates,
+        } => {
             let life = match (window_end, state_ttl) {
                 (Some(_), _) => "until the window closes".to_owned(),
                 (None, Some(ttl)) => format!("state-ttl {ttl:?}"),
@@ -120,17 +166,36 @@ fn show_node(out: &mut String, program: &Program, node: &PlanNode, depth: usize)
             )
         }
         NodeKind::Latest { input, keys, .. } => format!("newest row by ({})", names(input, keys)),
-        NodeKind::TopN { input, partition, order, limit, .. } => {
+        NodeKind::TopN {
+            input,
+            partition,
+            order,
+            limit,
+            ..
+        } => {
             let order: Vec<String> = order
                 .iter()
                 .map(|key| {
                     let name = input.schema.field(key.column).name();
-                    if key.descending { format!("{name} desc") } else { name.clone() }
+                    if key.descending {
+                        format!("{name} desc")
+                    } else {
+                        name.clone()
+                    }
                 })
                 .collect();
-            format!("first {limit} of ({}) by {}", names(input, partition), order.join(", "))
+            format!(
+                "first {limit} of ({}) by {}",
+                names(input, partition),
+                order.join(", ")
+            )
         }
-        NodeKind::Over { input, partition, calls, .. } => {
+        NodeKind::Over {
+            input,
+            partition,
+            calls,
+            ..
+        } => {
             let calls: Vec<String> = calls
                 .iter()
                 .map(|call| show_over(&call.function, call.frame, &input.schema))
@@ -153,7 +218,11 @@ fn computed(expr: &Arc<dyn PhysicalExpr>, name: &str) -> String {
 }
 
 fn listed(exprs: &[Arc<dyn PhysicalExpr>]) -> String {
-    exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    exprs
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn input_of(node: &PlanNode) -> Option<&PlanNode> {
@@ -181,7 +250,15 @@ fn innermost_window(node: &PlanNode) -> Option<(String, String)> {
     if let Some(found) = input_of(node).and_then(innermost_window) {
         return Some(found);
     }
-    let NodeKind::Window { input, keys, window, .. } = &node.kind else { return None };
+    let NodeKind::Window {
+        input,
+        keys,
+        window,
+        ..
+    } = &node.kind
+    else {
+        return None;
+    };
     let key = |index: &usize| match &input.kind {
         NodeKind::Project { exprs, .. } => exprs.get(*index).map(ToString::to_string),
         _ => None,
@@ -199,13 +276,21 @@ fn show_window(window: &WindowSpec) -> String {
         }
         WindowKind::Session { gap } => format!("SESSION {}", length(gap)),
     };
-    if window.offset == 0 { text } else { format!("{text} offset {}", length(window.offset)) }
+    if window.offset == 0 {
+        text
+    } else {
+        format!("{text} offset {}", length(window.offset))
+    }
 }
 
 fn length(micros: i64) -> String {
-    for (unit, name) in
-        [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms")]
-    {
+    for (unit, name) in [
+        (86_400_000_000, "d"),
+        (3_600_000_000, "h"),
+        (60_000_000, "min"),
+        (1_000_000, "s"),
+        (1_000, "ms"),
+    ] {
         if micros != 0 && micros % unit == 0 {
             return format!("{} {name}", micros / unit);
         }
@@ -226,8 +311,15 @@ fn show_emit(emit: Emit) -> String {
 }
 
 fn show_aggregates(aggregates: &[AggregateSpec], schema: &Schema) -> String {
-    let shown: Vec<String> = aggregates.iter().map(|a| show_aggregate(a, schema)).collect();
-    if shown.is_empty() { "keys alone".to_owned() } else { shown.join(", ") }
+    let shown: Vec<String> = aggregates
+        .iter()
+        .map(|a| show_aggregate(a, schema))
+        .collect();
+    if shown.is_empty() {
+        "keys alone".to_owned()
+    } else {
+        shown.join(", ")
+    }
 }
 
 fn show_aggregate(spec: &AggregateSpec, schema: &Schema) -> String {
@@ -240,7 +332,11 @@ fn show_aggregate(spec: &AggregateSpec, schema: &Schema) -> String {
     };
     let column = |i: &usize| schema.field(*i).name().clone();
     let args: Vec<String> = spec.args.iter().map(column).collect();
-    let filter = spec.filter.as_ref().map(|i| format!(" where {}", column(i))).unwrap_or_default();
+    let filter = spec
+        .filter
+        .as_ref()
+        .map(|i| format!(" where {}", column(i)))
+        .unwrap_or_default();
     format!("{name}({}){filter}", args.join(", "))
 }
 

@@ -9,7 +9,9 @@ use std::path::Path;
 const TABLES: &str = include_str!("common/tables.sql");
 
 fn check(folder: &str, render: impl Fn(&str, &str) -> String) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(folder);
     let bless = std::env::var("TIDEWHEEL_BLESS").is_ok();
     let mut cases = 0;
     let mut wrong = String::new();
@@ -20,7 +22,11 @@ fn check(folder: &str, render: impl Fn(&str, &str) -> String) {
         .collect();
     paths.sort();
     for path in paths {
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let text = std::fs::read_to_string(&path).expect("readable");
         let shown = render(&name, &text);
         let expected_at = path.with_extension("expected");
@@ -30,7 +36,9 @@ fn check(folder: &str, render: impl Fn(&str, &str) -> String) {
         let expected = std::fs::read_to_string(&expected_at).unwrap_or_default();
         cases += 1;
         if shown != expected {
-            wrong.push_str(&format!("--- {name}: expected\n{expected}--- got\n{shown}\n"));
+            wrong.push_str(&format!(
+                "--- {name}: expected\n{expected}--- got\n{shown}\n"
+            ));
         }
     }
     assert!(cases > 0, "no cases");

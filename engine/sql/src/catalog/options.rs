@@ -141,7 +141,15 @@ fn check_names(
     if let Err(error) = context.registry.for_table(options) {
         let name = options.get("connector").unwrap_or("");
         let near = nearest(name, context.registry.connector_names());
-        let diagnostic = connector_error(table, &error);
+        let mut diagnostic = connector_error(table, &error);
+        let slip = table
+            .options
+            .iter()
+            .find(|(key, _)| nearest(&key.value, ["connector"]).is_some());
+        if let (None, Some((key, _))) = (options.get("connector"), slip) {
+            diagnostic.span = Some(key.span.clone());
+            diagnostic = diagnostic.with_advice("did you mean 'connector'?");
+        }
         errors.push(match near {
             Some(near) => diagnostic.with_advice(format!("did you mean '{near}'?")),
             None => diagnostic,

@@ -5,7 +5,7 @@ use crate::lexer::Places;
 use crate::parser::query::SelectText;
 use crate::suggest::nearest;
 use sqlparser::ast::{
-    self, Expr, Function, GroupByExpr, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
+    Expr, Function, GroupByExpr, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 use tidewheel_core::Diagnostic;
@@ -177,9 +177,8 @@ impl Check<'_> {
                 "number the rows in a subquery and filter outside: WHERE rownum <= 10",
             );
         }
-        if let Some(top) = &select.top {
+        if select.top.is_some() {
             self.refuse("TOP is not served", select, LIMIT_ADVICE);
-            let _ = top;
         }
     }
 
@@ -244,12 +243,11 @@ impl Visitor for Check<'_> {
                 LIMIT_ADVICE,
             );
         }
-        if query.limit_clause.is_some() || query.fetch.is_some() {
-            self.refuse(
-                "LIMIT has no meaning for a result that never ends",
-                query,
-                LIMIT_ADVICE,
-            );
+        let limit = "LIMIT has no meaning for a result that never ends";
+        if let Some(clause) = &query.limit_clause {
+            self.refuse(limit, clause, LIMIT_ADVICE);
+        } else if query.fetch.is_some() {
+            self.refuse(limit, query, LIMIT_ADVICE);
         }
         if let Some(with) = &query.with
             && with.recursive
@@ -291,14 +289,8 @@ impl Visitor for Check<'_> {
                     "put the subquery into FROM, or into a view",
                 );
             }
-            Expr::Extract { .. } | Expr::Identifier(_) => {}
             _ => {}
         }
         ControlFlow::Continue(())
     }
-}
-
-/// True where an expression names a clock without parentheses.
-pub(crate) fn is_clock_word(ident: &ast::Ident) -> bool {
-    ident.quote_style.is_none() && CLOCKS.contains(&ident.value.to_lowercase().as_str())
 }

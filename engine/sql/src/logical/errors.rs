@@ -63,6 +63,11 @@ pub(crate) fn diagnose(
             Diagnostic::error(format!("there is no table '{name}'"), span).with_advice(advice),
         ];
     }
+    if let Some(name) = ungrouped(&text) {
+        let mut error = advise(&text, find_word(&select.tokens, select, &name));
+        error.message = format!("column '{name}' is neither in GROUP BY nor in an aggregate");
+        return vec![error];
+    }
     let span = locate(select, &text, plan).or_else(|| first_token(select));
     vec![advise(&text, span)]
 }
@@ -81,7 +86,7 @@ pub(crate) fn plain(error: &DataFusionError, span: Option<Span>) -> Diagnostic {
 /// An error in a computed column or a WATERMARK.
 pub(crate) fn in_expression(
     error: &DataFusionError,
-    expr: &Spanned<ast::Expr>,
+    expr: &Spanned<Expr>,
     schema: &DFSchema,
 ) -> Diagnostic {
     let root = root_of(error);
@@ -125,6 +130,7 @@ fn message(error: &DataFusionError) -> String {
         "Schema error: ",
         "Execution error: ",
         "External error: ",
+        "Internal error: ",
         "type_coercion",
         "caused by",
     ];
@@ -141,7 +147,13 @@ fn message(error: &DataFusionError) -> String {
 }
 
 fn advise(text: &str, span: Option<Span>) -> Diagnostic {
-    let first = text.lines().next().unwrap_or(text).replace('\u{0}', "");
+    let first = match unfit_function(text) {
+        Some(name) => format!(
+            "{} does not take arguments of these types",
+            name.to_uppercase()
+        ),
+        None => text.lines().next().unwrap_or(text).replace('\u{0}', ""),
+    };
     let error = Diagnostic::error(first, span);
     let advice = if text.contains("must appear in the GROUP BY")
         || text.contains("could not be resolved from available columns")
@@ -158,6 +170,19 @@ fn advise(text: &str, span: Option<Span>) -> Diagnostic {
         return error;
     };
     error.with_advice(advice)
+}
+
+/// The column of `column "t.x" must appear in the GROUP BY clause`.
+fn ungrouped(text: &str) -> Option<String> {
+    let (before, _) = text.split_once("\" must appear in the GROUP BY")?;
+    let name = before.rsplit('"').next()?;
+    Some(name.rsplit('.').next().unwrap_or(name).to_owned())
+}
+
+/// The function of `function 'sum' failed to match any signature`.
+fn unfit_function(text: &str) -> Option<&str> {
+    let (before, _) = text.split_once("' failed to match any signature")?;
+    before.rsplit('\'').next()
 }
 
 fn missing_column(

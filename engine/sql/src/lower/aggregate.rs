@@ -295,6 +295,11 @@ fn order_of(function: &AggregateFunction, schema: &DFSchema, bound: &Bound) -> B
     let Some(first) = function.params.order_by.first() else {
         return Ok(None);
     };
+    // WITHIN GROUP (ORDER BY x) names the argument.
+    let is_argument = function.params.args.first() == Some(&first.expr);
+    if function.func.supports_within_group_clause() && is_argument && first.asc {
+        return Ok(None);
+    }
     let by = substitute(&first.expr, schema, &bound.out)?;
     if function.params.order_by.len() == 1 && bound.time.as_ref() == Some(&by) {
         return Ok(Some(first.asc));

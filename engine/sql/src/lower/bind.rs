@@ -2,7 +2,6 @@
 
 use super::ir::{Collector, Node, Op, TIME_TYPE, WindowNames, cast, col, field};
 use super::{access, aggregate, over, topn};
-use crate::catalog::Catalog;
 use crate::logical::table::StreamTable;
 use crate::logical::window_node::{WINDOW_COLUMN_TYPE, WindowNode};
 use arrow::datatypes::DataType;
@@ -112,8 +111,6 @@ pub(crate) const RANK_MARKER: &str = "\u{0}rank";
 
 /// Binds the plans of one folder.
 pub(crate) struct Binder<'a> {
-    /// The tables.
-    pub catalog: &'a Catalog,
     /// For each source table, its time attribute over the scan's columns.
     pub times: &'a BTreeMap<String, Expr>,
 }

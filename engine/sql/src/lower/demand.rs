@@ -1,7 +1,7 @@
 //! Which results each windowed operator must emit, from the sink downwards.
 
 use super::ir::{Node, Op};
-use tidewheel_kernel::spec::Emit;
+use tidewheel_kernel::spec::{Emit, WindowKind, WindowSpec};
 
 /// Sets the emit modes of a tree whose outermost windowed operator must emit `emit`.
 /// `lateness` (microseconds) is what inner windows wait for late rows.
@@ -13,10 +13,13 @@ pub(crate) fn assign(node: &mut Node, emit: Emit, lateness: i64) {
         | Op::Latest { input, .. }
         | Op::Over { input, .. } => assign(input, emit, lateness),
         Op::Window {
-            input, emit: own, ..
+            input,
+            emit: own,
+            window,
+            ..
         } => {
             *own = emit;
-            assign(input, below_window(emit, lateness), lateness);
+            assign(input, below_window(emit, window, lateness), lateness);
         }
         Op::Group {
             input,
@@ -60,11 +63,23 @@ pub(crate) fn is_per_window(emit: Emit) -> bool {
     }
 }
 
-/// What an inner window of a cascade emits.
-fn below_window(outer: Emit, lateness: i64) -> Emit {
+/// What an inner window of a cascade emits. A current value takes every row that is still inside
+/// its window, so the inner windows stay open for late rows as long as the outer one can hold
+/// them: its size more than the outer one itself waits.
+fn below_window(outer: Emit, window: &WindowSpec, lateness: i64) -> Emit {
+    let reach = match window.kind {
+        WindowKind::Tumble { size }
+        | WindowKind::Hop { size, .. }
+        | WindowKind::Cumulate { size, .. } => size,
+        // Of sessions the order matters only for rows that are not late.
+        WindowKind::Session { .. } => 0,
+    };
     match outer {
-        Emit::Current | Emit::EveryChange { .. } => Emit::EveryChange {
-            allowed_lateness: lateness,
+        Emit::Current => Emit::EveryChange {
+            allowed_lateness: lateness.max(reach),
+        },
+        Emit::EveryChange { allowed_lateness } => Emit::EveryChange {
+            allowed_lateness: allowed_lateness.saturating_add(reach),
         },
         Emit::LastClosed | Emit::Closed { .. } | Emit::Final { .. } => Emit::Closed {
             allowed_lateness: lateness,

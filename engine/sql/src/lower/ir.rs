@@ -168,14 +168,6 @@ impl Node {
             | Op::Latest { input, .. } => Some(input),
         }
     }
-
-    /// The source table at the bottom.
-    pub(crate) fn table(&self) -> &str {
-        match &self.op {
-            Op::Scan { table } => table,
-            _ => self.input().map_or("", Self::table),
-        }
-    }
 }
 
 /// The columns as DataFusion's expressions want them.

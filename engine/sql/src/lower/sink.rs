@@ -4,7 +4,7 @@ use super::bind::{
     Bind, Bound, Refusal, Rows, closed, columns_of, reads_any, type_over, window_part,
 };
 use super::demand;
-use super::ir::{Node, Op, cast, col};
+use super::ir::{Node, Op, cast};
 use crate::catalog::Table;
 use crate::parser::cursor::Name;
 use crate::parser::{EmitClause, EmitOn, Insert};
@@ -471,9 +471,4 @@ fn emit_mode(
 /// A column of the root by its name.
 pub(crate) fn all_columns(root: &Node) -> std::collections::BTreeSet<Vec<String>> {
     root.fields.iter().map(|f| vec![f.name().clone()]).collect()
-}
-
-/// The key columns as expressions.
-pub(crate) fn key_columns(names: &[String]) -> Vec<Expr> {
-    names.iter().map(|name| col(name)).collect()
 }

@@ -51,7 +51,7 @@ pub(crate) fn plan_exprs(
         planner.check_relation(name);
         let mut own = planner.take_errors();
         if own.0.is_empty() {
-            match table_exprs(catalog, planner, table) {
+            match table_exprs(planner, table) {
                 Ok(exprs) => {
                     all.insert(name.clone(), exprs);
                 }
@@ -63,11 +63,7 @@ pub(crate) fn plan_exprs(
     all
 }
 
-fn table_exprs(
-    catalog: &Catalog,
-    planner: &Planner<'_>,
-    table: &Table,
-) -> Result<SourceExprs, Vec<Diagnostic>> {
+fn table_exprs(planner: &Planner<'_>, table: &Table) -> Result<SourceExprs, Vec<Diagnostic>> {
     let mut wanted: Vec<(String, Spanned<ast::Expr>)> = Vec::new();
     if let Some((column, watermark)) = &table.def.watermark {
         let ident = Ident {
@@ -116,7 +112,6 @@ fn table_exprs(
         .collect();
     let plan = planner.table_expressions(table, &named)?;
     let binder = Binder {
-        catalog,
         times: &BTreeMap::new(),
     };
     let bound = binder.bind(&plan).map_err(|refusal: Refusal| {

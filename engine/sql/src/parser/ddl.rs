@@ -3,7 +3,6 @@
 use super::cursor::{Cursor, Name, Parsed, Spanned};
 use super::query::expression;
 use super::types::data_type;
-use crate::lexer::Lexeme;
 use arrow::datatypes::DataType;
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
@@ -49,15 +48,13 @@ pub(crate) struct CreateTable {
     pub options: Vec<(Name, Name)>,
     /// The statement's tokens, to compare two statements.
     pub shape: Vec<Token>,
-    /// Its tokens, to find places.
-    pub tokens: Vec<Lexeme>,
     /// The places of its text.
     pub places: crate::lexer::Places,
 }
 
 /// Parses from behind `CREATE [TEMPORARY] TABLE`.
 pub(crate) fn create_table(cursor: &mut Cursor<'_>) -> Parsed<CreateTable> {
-    let tokens = cursor.rest().to_vec();
+    let tokens = cursor.rest();
     cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.qualified_name("a table's name")?;
     let shape = tokens.iter().map(|t| canonical(&t.token.token)).collect();
@@ -68,7 +65,6 @@ pub(crate) fn create_table(cursor: &mut Cursor<'_>) -> Parsed<CreateTable> {
         primary_key: Vec::new(),
         options: Vec::new(),
         shape,
-        tokens,
         places: cursor.places().clone(),
     };
     if cursor.peek().is_some_and(|t| t.is(&Token::LParen)) {

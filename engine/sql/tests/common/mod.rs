@@ -68,7 +68,7 @@ impl Format for Json {
 }
 
 /// The connectors that the tests' tables name.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let mut registry = Registry::default();
     let kafka: &[&str] = &[
         "topic",
@@ -129,7 +129,7 @@ pub fn registry() -> Registry {
 }
 
 /// Compiles files given as name and text.
-pub fn compiled(files: &[(&str, &str)]) -> Result<Program, Diagnostics> {
+pub(crate) fn compiled(files: &[(&str, &str)]) -> Result<Program, Diagnostics> {
     let files: Vec<Arc<SourceText>> = files
         .iter()
         .map(|(name, text)| {
