@@ -540,7 +540,7 @@ impl SessionLane {
                     let found = entry
                         .sessions
                         .iter_mut()
-                        .find(|session| session.first == start);
+                        .find(|session| session.first == start && session.last + self.gap == end);
                     let Some(session) = found else { continue };
                     session.flags |= SHOWN;
                     Some(session.cell)
