@@ -14,7 +14,7 @@ use crate::parser::cursor::Cursor;
 use crate::parser::{Insert, Statement, parse_file};
 use crate::plan::{Program, Query, SourceTable};
 use crate::suggest::{listed, nearest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,68 @@ impl<'a> CompileContext<'a> {
     }
 }
 
+/// In [`CompileContext::sets`], the name that stands for every table that is read: those that no
+/// INSERT writes and that take no bad or late rows.
+pub const ALL_SOURCES: &str = "@sources";
+/// In [`CompileContext::sets`], the name that stands for every table that an INSERT writes. In a
+/// value, `{table}` is replaced by the table's name.
+pub const ALL_SINKS: &str = "@sinks";
+
+/// The context with the sets for all sources and all sinks written out, table by table.
+fn with_sets_for_all<'a>(
+    context: &CompileContext<'a>,
+    statements: &[Vec<Statement>],
+) -> CompileContext<'a> {
+    let mut written = BTreeSet::new();
+    let mut declared = BTreeSet::new();
+    let mut aside = BTreeSet::new();
+    for statement in statements.iter().flatten() {
+        match statement {
+            Statement::Insert(insert) => {
+                written.insert(insert.table.value.clone());
+            }
+            Statement::Table(table) => {
+                declared.insert(table.name.value.clone());
+                let named = table.options.iter().filter(|(key, _)| {
+                    key.value == "bad-rows.table" || key.value == "late-rows.table"
+                });
+                aside.extend(named.map(|(_, value)| value.value.clone()));
+            }
+            _ => {}
+        }
+    }
+    let read: BTreeSet<String> = declared
+        .iter()
+        .filter(|t| !written.contains(*t) && !aside.contains(*t))
+        .cloned()
+        .collect();
+    let sets = context
+        .sets
+        .iter()
+        .flat_map(|(table, option, value)| {
+            let tables: Vec<&String> = match table.as_str() {
+                ALL_SOURCES => read.iter().collect(),
+                ALL_SINKS => written.intersection(&declared).collect(),
+                _ => vec![table],
+            };
+            tables
+                .into_iter()
+                .map(|table| {
+                    (
+                        table.clone(),
+                        option.clone(),
+                        value.replace("{table}", table),
+                    )
+                })
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    CompileContext {
+        sets,
+        ..context.clone()
+    }
+}
+
 /// A query on its way through.
 struct Draft<'a> {
     name: String,
@@ -71,6 +133,7 @@ pub fn compile(
         .iter()
         .map(|file| parse_file(file, &mut counter, &mut found))
         .collect();
+    let context = &with_sets_for_all(context, &statements);
     let settings = Settings::read(&statements, context, &mut found);
     let catalog = Catalog::build(&statements, context, &mut found);
     let geo = geo_database(context, &mut found);

@@ -20,5 +20,5 @@ mod parser;
 pub mod plan;
 mod suggest;
 
-pub use compile::{CompileContext, compile};
+pub use compile::{ALL_SINKS, ALL_SOURCES, CompileContext, compile};
 pub use explain::explain;

@@ -1,12 +1,12 @@
-//! The folder `queries/` compiles as one catalogue.
+//! The folder `queries/` compiles as one catalogue, and so do its alternatives beside the events.
 
 mod common;
 
-#[test]
-fn the_shipped_queries_compile() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../queries");
+use std::path::Path;
+
+fn sql_files(folder: &Path) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("queries/") {
+    for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|e| e == "sql") {
             let name = path
@@ -18,12 +18,36 @@ fn the_shipped_queries_compile() {
         }
     }
     files.sort();
+    files
+}
+
+fn plan_of(files: &[(String, String)]) -> String {
     let files: Vec<(&str, &str)> = files
         .iter()
         .map(|(n, t)| (n.as_str(), t.as_str()))
         .collect();
     match common::compiled(&files) {
-        Ok(program) => assert!(program.queries.len() > 10, "{}", program.queries.len()),
+        Ok(program) => tidewheel_sql::explain(&program),
         Err(errors) => panic!("{errors}"),
     }
+}
+
+#[test]
+fn the_shipped_queries_compile() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../queries");
+    let plan = plan_of(&sql_files(&folder));
+    println!("{plan}");
+    assert_eq!(plan.matches("source ").count(), 1, "one scan serves all");
+    assert!(!plan.contains("read payload STRUCT") && !plan.contains("read payload ROW"));
+}
+
+#[test]
+fn the_alternatives_compile_beside_the_events() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../queries");
+    let mut files = sql_files(&folder);
+    files.retain(|(name, _)| name == "events.sql");
+    files.extend(sql_files(&folder.join("alternatives")));
+    let plan = plan_of(&files);
+    println!("{plan}");
+    assert!(plan.contains(": Lag("), "{plan}");
 }
