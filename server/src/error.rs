@@ -47,7 +47,10 @@ impl CliError {
                 eprintln!("{diagnostics}\n{count} {noun}");
             }
             other if json => {
-                eprintln!("{}", serde_json::json!({ "errors": [{ "message": other.to_string() }] }));
+                eprintln!(
+                    "{}",
+                    serde_json::json!({ "errors": [{ "message": other.to_string() }] })
+                );
             }
             other => eprintln!("error: {other}"),
         }
@@ -72,7 +75,12 @@ impl CliError {
 pub fn diagnostic_json(diagnostic: &tidewheel_core::Diagnostic) -> serde_json::Value {
     let place = diagnostic.span.as_ref().map(|span| {
         let (line, column) = span.line_column();
-        (span.source.name.clone(), line, column, span.text().to_owned())
+        (
+            span.source.name.clone(),
+            line,
+            column,
+            span.text().to_owned(),
+        )
     });
     serde_json::json!({
         "severity": match diagnostic.severity {

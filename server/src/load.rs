@@ -20,8 +20,10 @@ pub fn texts(args: &QueryArgs) -> Result<Vec<Arc<SourceText>>, CliError> {
     let mut texts = Vec::new();
     for path in &args.paths {
         if path.is_dir() {
-            let entries = std::fs::read_dir(path)
-                .map_err(CliError::io(format!("cannot read the folder {}", path.display())))?;
+            let entries = std::fs::read_dir(path).map_err(CliError::io(format!(
+                "cannot read the folder {}",
+                path.display()
+            )))?;
             let mut files: Vec<_> = entries
                 .filter_map(|entry| entry.ok().map(|entry| entry.path()))
                 .filter(|file| file.extension().is_some_and(|e| e == "sql") && file.is_file())
@@ -55,8 +57,15 @@ fn text(path: &Path) -> Result<Arc<SourceText>, CliError> {
     } else {
         std::fs::read_to_string(path)
     };
-    let name = if path.as_os_str() == "-" { "<stdin>".into() } else { path.display().to_string() };
-    Ok(Arc::new(SourceText { name, text: text.map_err(CliError::io(what))? }))
+    let name = if path.as_os_str() == "-" {
+        "<stdin>".into()
+    } else {
+        path.display().to_string()
+    };
+    Ok(Arc::new(SourceText {
+        name,
+        text: text.map_err(CliError::io(what))?,
+    }))
 }
 
 /// Compiles the files, with the redirections of the command line.

@@ -30,8 +30,9 @@ fn main() -> ExitCode {
 fn init_logging(cli: &cli::Cli) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEWHEEL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if cli.json {
         builder.json().init();
     } else {

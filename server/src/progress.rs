@@ -22,7 +22,12 @@ impl Progress {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         let now = Instant::now();
-        Self { bar, start: now, before: (now, 0), rate: 0.0 }
+        Self {
+            bar,
+            start: now,
+            before: (now, 0),
+            rate: 0.0,
+        }
     }
 
     /// Shows the counters.
@@ -107,8 +112,14 @@ pub fn summary_text(summary: &Summary, took: Duration) -> String {
     for (value, text) in [
         (summary.tombstones, "tombstones"),
         (summary.failed_rows, "rows on which an expression failed"),
-        (summary.failed_results, "results that are NULL since an expression failed"),
-        (summary.bounds_reached, "values left out since a bound was reached"),
+        (
+            summary.failed_results,
+            "results that are NULL since an expression failed",
+        ),
+        (
+            summary.bounds_reached,
+            "values left out since a bound was reached",
+        ),
         (summary.sink_retries, "retries of sinks"),
     ] {
         if value > 0 {
@@ -122,7 +133,12 @@ pub fn summary_text(summary: &Summary, took: Duration) -> String {
 mod tests {
     #[test]
     fn thousands_are_set_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(super::count(number), text);
         }
     }

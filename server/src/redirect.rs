@@ -16,15 +16,31 @@ pub fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)>, CliE
         set(&mut sets, ALL_SOURCES, "connector", connector);
         match connector {
             "file" | "log" => set(&mut sets, ALL_SOURCES, "path", place),
-            "kafka" => set(&mut sets, ALL_SOURCES, "properties.bootstrap.servers", place),
-            other => return Err(unknown("--from", other, "file:PATH, log:DIR, kafka:BROKERS")),
+            "kafka" => set(
+                &mut sets,
+                ALL_SOURCES,
+                "properties.bootstrap.servers",
+                place,
+            ),
+            other => {
+                return Err(unknown(
+                    "--from",
+                    other,
+                    "file:PATH, log:DIR, kafka:BROKERS",
+                ));
+            }
         }
     }
     if let Some(into) = &args.into {
         let (connector, place) = split(into, "--into")?;
         set(&mut sets, ALL_SINKS, "connector", connector);
         match connector {
-            "file" => set(&mut sets, ALL_SINKS, "path", &format!("{place}/{{table}}.jsonl")),
+            "file" => set(
+                &mut sets,
+                ALL_SINKS,
+                "path",
+                &format!("{place}/{{table}}.jsonl"),
+            ),
             "store" => set(&mut sets, ALL_SINKS, "path", place),
             "redis" => set(&mut sets, ALL_SINKS, "url", place),
             "print" | "blackhole" => {}
@@ -57,12 +73,16 @@ fn set(sets: &mut Vec<(String, String, String)>, table: &str, option: &str, valu
 
 fn split<'a>(text: &'a str, flag: &str) -> Result<(&'a str, &'a str), CliError> {
     text.split_once(':').ok_or_else(|| {
-        CliError::Usage(format!("{flag} '{text}' cannot be read; write CONNECTOR:WHERE"))
+        CliError::Usage(format!(
+            "{flag} '{text}' cannot be read; write CONNECTOR:WHERE"
+        ))
     })
 }
 
 fn unknown(flag: &str, connector: &str, known: &str) -> CliError {
-    CliError::Usage(format!("{flag} does not know '{connector}'; write one of {known}"))
+    CliError::Usage(format!(
+        "{flag} does not know '{connector}'; write one of {known}"
+    ))
 }
 
 #[cfg(test)]

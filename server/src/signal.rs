@@ -13,7 +13,9 @@ impl Stop {
         let stop = Self::default();
         let count = Arc::clone(&stop.0);
         std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
             else {
                 return;
             };

@@ -60,6 +60,8 @@ impl ChangeBatch {
     /// True when column `column` of `rows` must be written for row `row`.
     #[must_use]
     pub fn is_changed(&self, row: usize, column: usize) -> bool {
-        self.changed.get(row).is_some_and(|bits| bits >> column.min(63) & 1 == 1)
+        self.changed
+            .get(row)
+            .is_some_and(|bits| bits >> column.min(63) & 1 == 1)
     }
 }

@@ -18,18 +18,27 @@ pub struct ConnectorError {
 impl ConnectorError {
     /// An error about no option in particular.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { option: None, message: message.into() }
+        Self {
+            option: None,
+            message: message.into(),
+        }
     }
 
     /// An error about the value of one option.
     pub fn option(option: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { option: Some(option.into()), message: message.into() }
+        Self {
+            option: Some(option.into()),
+            message: message.into(),
+        }
     }
 }
 
 impl From<crate::OptionError> for ConnectorError {
     fn from(error: crate::OptionError) -> Self {
-        Self { message: error.to_string(), option: Some(error.option) }
+        Self {
+            message: error.to_string(),
+            option: Some(error.option),
+        }
     }
 }
 
@@ -239,7 +248,9 @@ impl Registry {
     pub fn for_table(&self, options: &Options) -> Result<&Arc<dyn Connector>, ConnectorError> {
         let known = self.connector_names().join(", ");
         let name = options.get("connector").ok_or_else(|| {
-            ConnectorError::new(format!("the option 'connector' is missing; known are {known}"))
+            ConnectorError::new(format!(
+                "the option 'connector' is missing; known are {known}"
+            ))
         })?;
         self.connector(name).ok_or_else(|| {
             ConnectorError::option(

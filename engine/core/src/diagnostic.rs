@@ -33,7 +33,11 @@ impl Span {
     /// Line and column of the start, both from 1; columns count characters.
     #[must_use]
     pub fn line_column(&self) -> (usize, usize) {
-        let before = self.source.text.get(..self.start).unwrap_or(&self.source.text);
+        let before = self
+            .source
+            .text
+            .get(..self.start)
+            .unwrap_or(&self.source.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         (line, column)
@@ -65,12 +69,22 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at a place.
     pub fn error(message: impl Into<String>, span: Option<Span>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span, advice: None }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span,
+            advice: None,
+        }
     }
 
     /// A warning at a place.
     pub fn warning(message: impl Into<String>, span: Option<Span>) -> Self {
-        Self { severity: Severity::Warning, message: message.into(), span, advice: None }
+        Self {
+            severity: Severity::Warning,
+            message: message.into(),
+            span,
+            advice: None,
+        }
     }
 
     /// The same with advice.
@@ -95,11 +109,24 @@ impl fmt::Display for Diagnostic {
             // A tab counts as one character in both lines, so the underline stays in place.
             let text = text.replace('\t', " ");
             let left = text.chars().count().saturating_sub(column - 1).max(1);
-            let width = span.text().lines().next().unwrap_or("").chars().count().clamp(1, left);
+            let width = span
+                .text()
+                .lines()
+                .next()
+                .unwrap_or("")
+                .chars()
+                .count()
+                .clamp(1, left);
             let gutter = line.to_string().len();
             writeln!(f, "{:gutter$} |", "")?;
             writeln!(f, "{line} | {text}")?;
-            writeln!(f, "{:gutter$} | {}{}", "", " ".repeat(column - 1), "^".repeat(width))?;
+            writeln!(
+                f,
+                "{:gutter$} | {}{}",
+                "",
+                " ".repeat(column - 1),
+                "^".repeat(width)
+            )?;
         }
         if let Some(advice) = &self.advice {
             writeln!(f, "  help: {advice}")?;
@@ -129,7 +156,9 @@ impl Diagnostics {
     /// Sorts by file and place, and removes repeats.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|d| {
-            d.span.as_ref().map(|s| (s.source.name.clone(), s.start, d.severity))
+            d.span
+                .as_ref()
+                .map(|s| (s.source.name.clone(), s.start, d.severity))
         });
         self.0.dedup();
     }
@@ -155,10 +184,16 @@ mod tests {
 
     #[test]
     fn the_excerpt_is_underlined_where_the_span_is() {
-        let source =
-            Arc::new(SourceText { name: "a.sql".into(), text: "SELECT\n  größe, pric FROM t".into() });
+        let source = Arc::new(SourceText {
+            name: "a.sql".into(),
+            text: "SELECT\n  größe, pric FROM t".into(),
+        });
         let start = source.text.find("pric").expect("there");
-        let span = Span { source, start, end: start + 4 };
+        let span = Span {
+            source,
+            start,
+            end: start + 4,
+        };
         let shown = Diagnostic::error("no column 'pric'", Some(span))
             .with_advice("did you mean 'price'?")
             .to_string();

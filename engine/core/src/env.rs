@@ -32,7 +32,10 @@ impl SystemEnv {
     /// The real world with these connectors.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
-        Self { registry, start: std::time::Instant::now() }
+        Self {
+            registry,
+            start: std::time::Instant::now(),
+        }
     }
 }
 

@@ -42,7 +42,9 @@ impl Options {
 
     /// All options, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The options whose names begin with `prefix`, the prefix cut off.
@@ -50,7 +52,8 @@ impl Options {
         &'a self,
         prefix: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + 'a {
-        self.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
+        self.iter()
+            .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
     }
 
     /// A duration such as `500 ms`, `5 s`, `10 min`, `2 h`, `30 d`.
@@ -58,7 +61,11 @@ impl Options {
     /// # Errors
     /// The value is no duration.
     pub fn duration(&self, name: &str) -> Result<Option<Duration>, OptionError> {
-        self.parsed(name, parse_duration, "a duration such as '500 ms', '5 s', '10 min', '2 h'")
+        self.parsed(
+            name,
+            parse_duration,
+            "a duration such as '500 ms', '5 s', '10 min', '2 h'",
+        )
     }
 
     /// A whole number, not negative.
@@ -66,7 +73,11 @@ impl Options {
     /// # Errors
     /// The value is no such number.
     pub fn number(&self, name: &str) -> Result<Option<u64>, OptionError> {
-        self.parsed(name, |text| text.trim().parse().ok(), "a whole number such as '1000'")
+        self.parsed(
+            name,
+            |text| text.trim().parse().ok(),
+            "a whole number such as '1000'",
+        )
     }
 
     /// `true` or `false`.
@@ -95,11 +106,17 @@ impl Options {
         words: &[&'a str],
         default: &'a str,
     ) -> Result<&'a str, OptionError> {
-        let Some(value) = self.get(name) else { return Ok(default) };
-        words.iter().copied().find(|word| *word == value).ok_or_else(|| OptionError {
-            option: name.to_owned(),
-            message: format!("'{value}' is not known; write one of {}", words.join(", ")),
-        })
+        let Some(value) = self.get(name) else {
+            return Ok(default);
+        };
+        words
+            .iter()
+            .copied()
+            .find(|word| *word == value)
+            .ok_or_else(|| OptionError {
+                option: name.to_owned(),
+                message: format!("'{value}' is not known; write one of {}", words.join(", ")),
+            })
     }
 
     fn parsed<T>(
@@ -108,7 +125,9 @@ impl Options {
         parse: impl Fn(&str) -> Option<T>,
         wanted: &str,
     ) -> Result<Option<T>, OptionError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
         parse(value).map(Some).ok_or_else(|| OptionError {
             option: name.to_owned(),
             message: format!("'{value}' cannot be read; write {wanted}"),
@@ -118,7 +137,12 @@ impl Options {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Options {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -155,7 +179,9 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 fn split_unit(text: &str) -> Option<(f64, String)> {
     let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit.trim().to_lowercase()))
 }
@@ -166,10 +192,18 @@ mod tests {
 
     #[test]
     fn durations_read_as_flink_writes_them() {
-        for (text, ms) in
-            [("500 ms", 500), ("5 s", 5_000), ("10 min", 600_000), ("2h", 7_200_000), ("250", 250)]
-        {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
+        for (text, ms) in [
+            ("500 ms", 500),
+            ("5 s", 5_000),
+            ("10 min", 600_000),
+            ("2h", 7_200_000),
+            ("250", 250),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_millis(ms)),
+                "{text}"
+            );
         }
         for text in ["", "ten min", "5 fortnights", "-1 s", "1e99 d"] {
             assert_eq!(parse_duration(text), None, "{text}");

@@ -4,8 +4,8 @@
 
 use arrow::array::{Array, AsArray, cast::as_boolean_array};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use std::fmt::Write;
@@ -83,7 +83,12 @@ pub fn write_time(out: &mut String, micros: i64) {
     write_date(out, days);
     let ms = of_day / 1_000;
     let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
-    let _ = write!(out, "T{hours:02}:{minutes:02}:{:02}.{:03}Z", ms / 1_000 % 60, ms % 1_000);
+    let _ = write!(
+        out,
+        "T{hours:02}:{minutes:02}:{:02}.{:03}Z",
+        ms / 1_000 % 60,
+        ms % 1_000
+    );
 }
 
 /// Days since the epoch to a date, after Howard Hinnant, "chrono-compatible low-level date
@@ -113,7 +118,11 @@ fn write_json_inner(out: &mut String, array: &dyn Array, row: usize, quote: bool
     }
     match array.data_type() {
         DataType::Boolean => {
-            out.push_str(if as_boolean_array(array).value(row) { "true" } else { "false" });
+            out.push_str(if as_boolean_array(array).value(row) {
+                "true"
+            } else {
+                "false"
+            });
             true
         }
         DataType::Int8 => plain!(Int8Type),
@@ -156,10 +165,13 @@ fn write_json_inner(out: &mut String, array: &dyn Array, row: usize, quote: bool
                     .as_primitive::<TimestampMillisecondType>()
                     .value(row)
                     .saturating_mul(1_000),
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-                TimeUnit::Nanosecond => {
-                    array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000)
+                TimeUnit::Microsecond => {
+                    array.as_primitive::<TimestampMicrosecondType>().value(row)
                 }
+                TimeUnit::Nanosecond => array
+                    .as_primitive::<TimestampNanosecondType>()
+                    .value(row)
+                    .div_euclid(1_000),
             };
             quoted(out, quote, |out| write_time(out, micros));
             true
@@ -272,7 +284,10 @@ mod tests {
             (1e21, "1000000000000000000000.0"),
             (1e-7, "0.0000001"),
         ] {
-            assert_eq!(text(&Float64Array::from(vec![value])).as_deref(), Some(want));
+            assert_eq!(
+                text(&Float64Array::from(vec![value])).as_deref(),
+                Some(want)
+            );
         }
         assert_eq!(text(&Float64Array::from(vec![f64::NAN])), None);
     }
@@ -285,7 +300,10 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
         ] {
-            assert_eq!(text(&TimestampMillisecondArray::from(vec![ms])).as_deref(), Some(want));
+            assert_eq!(
+                text(&TimestampMillisecondArray::from(vec![ms])).as_deref(),
+                Some(want)
+            );
         }
     }
 

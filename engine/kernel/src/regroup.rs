@@ -9,7 +9,7 @@ use crate::change::{Changes, OperatorStats, RowState};
 use crate::input::Input;
 use crate::keys::KeyEncoder;
 use crate::spec::{AggregateSpec, Emit, WINDOW_TIME_GAP};
-use crate::window::cells::{CellSet, is_true};
+use crate::window::cells::{CellSet, Part, is_true};
 use crate::window::entries::{DirtyLists, Entries, NONE};
 use crate::window::lane::ChangeRows;
 use crate::window::table::KeyTable;
@@ -158,11 +158,12 @@ impl RegroupOperator {
             });
             if expired && !self.spec.retracting {
                 // The timer comes only after the batch; the group starts anew with this row.
-                self.cells.apply(&rows, &cells, input, false);
+                self.cells.apply(&rows, &cells, input, false, Part::All);
                 rows.clear();
                 cells.clear();
                 let group = self.groups.get_mut(slot);
-                self.cells.give_back(std::mem::replace(&mut group.cell, NONE));
+                self.cells
+                    .give_back(std::mem::replace(&mut group.cell, NONE));
                 group.rows = 0;
             }
             let group = self.groups.get_mut(slot);
@@ -188,7 +189,7 @@ impl RegroupOperator {
             }
             self.arm(slot);
         }
-        self.cells.apply(&rows, &cells, input, false);
+        self.cells.apply(&rows, &cells, input, false, Part::All);
         rows.clear();
         cells.clear();
         // Rows are added before any is taken back: a batch may hold both for one group.
@@ -202,7 +203,7 @@ impl RegroupOperator {
                 self.cells.count_unknown_retraction();
             }
         }
-        self.cells.apply(&rows, &cells, input, true);
+        self.cells.apply(&rows, &cells, input, true, Part::All);
         for (_, slot) in taken_back {
             self.forget_if_unused(slot);
         }

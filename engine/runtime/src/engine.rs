@@ -26,6 +26,7 @@ use std::time::Duration;
 use tidewheel_core::{
     DecodeRequest, Env, SinkRequest, Source, SourceRequest, TableSpec, time::NO_TIME,
 };
+use tidewheel_kernel::keys::KeyEncoder;
 use tidewheel_kernel::window::WindowOperator;
 use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
 
@@ -54,7 +55,11 @@ pub struct RunOptions {
 impl Default for RunOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { shards: cores, decoders: cores, chunk_bytes: CHUNK_BYTES }
+        Self {
+            shards: cores,
+            decoders: cores,
+            chunk_bytes: CHUNK_BYTES,
+        }
     }
 }
 
@@ -81,8 +86,11 @@ impl Engine {
         executor: &dyn Executor,
         options: &RunOptions,
     ) -> Result<Self, EngineError> {
-        let chains: Vec<Arc<Chain>> =
-            program.queries.iter().map(|query| chain(query).map(Arc::new)).collect::<Result<_, _>>()?;
+        let chains: Vec<Arc<Chain>> = program
+            .queries
+            .iter()
+            .map(|query| chain(query).map(Arc::new))
+            .collect::<Result<_, _>>()?;
         let mut builder = Builder {
             env: Arc::clone(env),
             executor,
@@ -109,8 +117,14 @@ impl Engine {
                 unbounded::<Feedback>(),
             ));
         }
-        let to_shards: Vec<_> = shard_ends.iter().map(|((sender, _), _)| sender.clone()).collect();
-        let feedback: Vec<_> = shard_ends.iter().map(|(_, (sender, _))| sender.clone()).collect();
+        let to_shards: Vec<_> = shard_ends
+            .iter()
+            .map(|((sender, _), _)| sender.clone())
+            .collect();
+        let feedback: Vec<_> = shard_ends
+            .iter()
+            .map(|(_, (sender, _))| sender.clone())
+            .collect();
         let mut sinks = Vec::new();
         for (number, chain) in chains.iter().enumerate() {
             sinks.push(builder.sink(number, chain, &feedback)?);
@@ -129,14 +143,28 @@ impl Engine {
             });
         }
         for (number, ((_, inbox), (_, from_sinks))) in shard_ends.into_iter().enumerate() {
-            builder.shard(number, inbox, from_sinks, &chains, &programs, &sinks, &lates)?;
+            builder.shard(
+                number, inbox, from_sinks, &chains, &programs, &sinks, &lates,
+            )?;
         }
         drop(lates);
-        let Builder { stats, errors, give_up, tasks, .. } = builder;
+        let Builder {
+            stats,
+            errors,
+            give_up,
+            tasks,
+            ..
+        } = builder;
         for task in tasks {
             executor.spawn(task);
         }
-        Ok(Self { stats, errors, readers, give_up, bounded })
+        Ok(Self {
+            stats,
+            errors,
+            readers,
+            give_up,
+            bounded,
+        })
     }
 
     /// The counters.
@@ -214,13 +242,21 @@ impl Running {
         if let Some(error) = self.engine.errors().into_iter().next() {
             return Err(error);
         }
-        if fine { Ok(self.engine.summary()) } else { Err(EngineError::Defect) }
+        if fine {
+            Ok(self.engine.summary())
+        } else {
+            Err(EngineError::Defect)
+        }
     }
 }
 
 fn topic(table: &TableSpec) -> String {
     let options = &table.options;
-    options.get("topic").or_else(|| options.get("path")).unwrap_or(&table.name).to_owned()
+    options
+        .get("topic")
+        .or_else(|| options.get("path"))
+        .unwrap_or(&table.name)
+        .to_owned()
 }
 
 struct Builder<'a> {
@@ -235,13 +271,23 @@ struct Builder<'a> {
 }
 
 fn refused(table: &TableSpec) -> impl Fn(tidewheel_core::ConnectorError) -> EngineError + '_ {
-    |error| EngineError::Table { table: table.name.clone(), message: error.message }
+    |error| EngineError::Table {
+        table: table.name.clone(),
+        message: error.message,
+    }
 }
 
 impl Builder<'_> {
     fn open_sink(&self, table: &TableSpec) -> Result<Box<dyn tidewheel_core::Sink>, EngineError> {
-        let connector = self.env.registry().for_table(&table.options).map_err(refused(table))?;
-        let request = SinkRequest { table: table.clone(), env: Arc::clone(&self.env) };
+        let connector = self
+            .env
+            .registry()
+            .for_table(&table.options)
+            .map_err(refused(table))?;
+        let request = SinkRequest {
+            table: table.clone(),
+            env: Arc::clone(&self.env),
+        };
         connector.sink(&request).map_err(refused(table))
     }
 
@@ -303,13 +349,15 @@ impl Builder<'_> {
         let registry = self.env.registry();
         let connector = registry.for_table(&spec.options).map_err(refused(spec))?;
         let format_name = spec.options.get_or("format", "json");
-        let format = registry.format(format_name).ok_or_else(|| EngineError::Table {
-            table: spec.name.clone(),
-            message: format!(
-                "there is no format '{format_name}'; known are {}",
-                registry.format_names().join(", ")
-            ),
-        })?;
+        let format = registry
+            .format(format_name)
+            .ok_or_else(|| EngineError::Table {
+                table: spec.name.clone(),
+                message: format!(
+                    "there is no format '{format_name}'; known are {}",
+                    registry.format_names().join(", ")
+                ),
+            })?;
         let metadata = table
             .metadata
             .iter()
@@ -333,8 +381,10 @@ impl Builder<'_> {
         let (to_sequencer, results) =
             channel(self.executor, CHUNKS_WAITING * self.options.decoders + 4);
         let (to_reader, reader_inbox) = unbounded();
-        let request =
-            DecodeRequest { columns: table.read.clone(), options: spec.options.clone() };
+        let request = DecodeRequest {
+            columns: table.read.clone(),
+            options: spec.options.clone(),
+        };
         let reading = TableReading {
             topic: topic(spec),
             metadata: table.metadata.clone(),
@@ -378,7 +428,10 @@ impl Builder<'_> {
             BadRows::Fail => BadRowPolicy::Fail,
             BadRows::DeadLetter(table) => BadRowPolicy::Send(self.side(table)?),
         };
-        let dedup_window = table.dedup.as_ref().map_or(0, |(_, window)| micros(*window));
+        let dedup_window = table
+            .dedup
+            .as_ref()
+            .map_or(0, |(_, window)| micros(*window));
         self.tasks.push(Box::new(Sequencer {
             table: spec.name.clone(),
             source: number,
@@ -426,15 +479,17 @@ impl Builder<'_> {
                     })
                 })
                 .collect();
-            let groups = program
-                .groups
-                .iter()
-                .zip(windowed)
-                .map(|(group, windowed)| {
-                    windowed.then(|| WindowOperator::new(group.encoder.clone(), Vec::new()))
-                })
-                .collect();
-            sources.push(SourceShard::new(Arc::clone(program), groups, lates[source].clone()));
+            let mut groups = Vec::new();
+            for (group, windowed) in program.groups.iter().zip(windowed) {
+                let encoder = KeyEncoder::new(group.encoder.types())
+                    .map_err(|error| EngineError::Expression(error.to_string()))?;
+                groups.push(windowed.then(|| WindowOperator::new(encoder, Vec::new())));
+            }
+            sources.push(SourceShard::new(
+                Arc::clone(program),
+                groups,
+                lates[source].clone(),
+            ));
         }
         let mut next_input = vec![0; programs.len()];
         let mut queries = Vec::new();

@@ -7,10 +7,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
 };
-use datafusion::physical_expr::ScalarFunctionExpr;
 use std::sync::Arc;
 
 /// An expression of a plan.
@@ -50,8 +50,20 @@ pub fn and(left: Option<Expr>, right: Expr) -> Expr {
 #[must_use]
 pub fn can_fail(expr: &Expr) -> bool {
     let own = if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
-        !(binary.op().is_comparison_operator()
-            || matches!(binary.op(), Operator::And | Operator::Or | Operator::StringConcat))
+        !matches!(
+            binary.op(),
+            Operator::Eq
+                | Operator::NotEq
+                | Operator::Lt
+                | Operator::LtEq
+                | Operator::Gt
+                | Operator::GtEq
+                | Operator::IsDistinctFrom
+                | Operator::IsNotDistinctFrom
+                | Operator::And
+                | Operator::Or
+                | Operator::StringConcat
+        )
     } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
         !INFALLIBLE.contains(&function.name())
     } else {
@@ -69,9 +81,27 @@ pub fn can_fail(expr: &Expr) -> bool {
 
 /// Scalar functions that are defined on every row.
 const INFALLIBLE: &[&str] = &[
-    "coalesce", "nullif", "nvl", "lower", "upper", "btrim", "ltrim", "rtrim", "concat",
-    "concat_ws", "starts_with", "ends_with", "contains", "character_length", "strpos",
-    "get_field", "device_class", "geo_country", "round_half_even", "double_text", "split_part",
+    "coalesce",
+    "nullif",
+    "nvl",
+    "lower",
+    "upper",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "concat",
+    "concat_ws",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "character_length",
+    "strpos",
+    "get_field",
+    "device_class",
+    "geo_country",
+    "round_half_even",
+    "double_text",
+    "split_part",
 ];
 
 /// A column of results, and the rows on which the expression failed.
@@ -90,9 +120,14 @@ pub struct Evaluated {
 /// The expression cannot be evaluated at all (its type is unknown).
 pub fn evaluate(expr: &Expr, batch: &RecordBatch) -> Result<Evaluated> {
     let rows = batch.num_rows();
-    let whole = expr.evaluate(batch).and_then(|value| value.into_array(rows));
+    let whole = expr
+        .evaluate(batch)
+        .and_then(|value| value.into_array(rows));
     if let Ok(array) = whole {
-        return Ok(Evaluated { array, failed: None });
+        return Ok(Evaluated {
+            array,
+            failed: None,
+        });
     }
     let data_type = expr.data_type(&batch.schema())?;
     let mut parts: Vec<ArrayRef> = Vec::with_capacity(rows);
@@ -104,7 +139,13 @@ pub fn evaluate(expr: &Expr, batch: &RecordBatch) -> Result<Evaluated> {
         parts.push(value.unwrap_or_else(|_| new_null_array(&data_type, 1)));
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-    let array =
-        if parts.is_empty() { new_null_array(&data_type, 0) } else { concat(&parts)? };
-    Ok(Evaluated { array, failed: Some(BooleanArray::from(failed)) })
+    let array = if parts.is_empty() {
+        new_null_array(&data_type, 0)
+    } else {
+        concat(&parts)?
+    };
+    Ok(Evaluated {
+        array,
+        failed: Some(BooleanArray::from(failed)),
+    })
 }

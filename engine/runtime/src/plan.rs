@@ -32,7 +32,9 @@ impl RowProgram {
     fn identity(schema: &SchemaRef) -> Self {
         Self {
             filter: None,
-            exprs: (0..schema.fields().len()).map(|index| column(schema, index)).collect(),
+            exprs: (0..schema.fields().len())
+                .map(|index| column(schema, index))
+                .collect(),
             schema: SchemaRef::clone(schema),
         }
     }
@@ -116,7 +118,9 @@ impl Keyed {
     #[must_use]
     pub fn keys(&self) -> &[usize] {
         match self {
-            Self::Window { keys, .. } | Self::Group { keys, .. } | Self::Latest { keys, .. } => keys,
+            Self::Window { keys, .. } | Self::Group { keys, .. } | Self::Latest { keys, .. } => {
+                keys
+            }
             Self::TopN { partition, .. } | Self::Over { partition, .. } => partition,
         }
     }
@@ -128,12 +132,12 @@ impl Keyed {
             Self::Window { keys, .. } | Self::Group { keys, .. } => {
                 (0..columns).map(|at| keys.get(at).copied()).collect()
             }
-            Self::Latest { keys, .. } => {
-                (0..columns).map(|at| keys.contains(&at).then_some(at)).collect()
-            }
-            Self::TopN { partition, .. } | Self::Over { partition, .. } => {
-                (0..columns).map(|at| partition.contains(&at).then_some(at)).collect()
-            }
+            Self::Latest { keys, .. } => (0..columns)
+                .map(|at| keys.contains(&at).then_some(at))
+                .collect(),
+            Self::TopN { partition, .. } | Self::Over { partition, .. } => (0..columns)
+                .map(|at| partition.contains(&at).then_some(at))
+                .collect(),
         }
     }
 }
@@ -190,14 +194,20 @@ pub struct Chain {
 pub fn chain(query: &Query) -> Result<Chain, EngineError> {
     let (source, head, mut steps) = flatten(&query.root)?;
     let mut local = 0;
-    let mut route: Vec<usize> =
-        steps.first().map(|step| step.keyed.keys().to_vec()).unwrap_or_default();
+    let mut route: Vec<usize> = steps
+        .first()
+        .map(|step| step.keyed.keys().to_vec())
+        .unwrap_or_default();
     // For each input column of the operator at hand, the head column it copies, where that is a
     // key of all operators before it.
     let mut origin: Vec<Option<usize>> = (0..head.exprs.len()).map(Some).collect();
     for (at, step) in steps.iter().enumerate() {
-        let keys: Option<Vec<usize>> =
-            step.keyed.keys().iter().map(|key| origin.get(*key).copied().flatten()).collect();
+        let keys: Option<Vec<usize>> = step
+            .keyed
+            .keys()
+            .iter()
+            .map(|key| origin.get(*key).copied().flatten())
+            .collect();
         match keys {
             Some(keys) if at == 0 || !keys.is_empty() => {
                 if at == 0 || keys.iter().all(|key| route.contains(key)) {
@@ -231,7 +241,10 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
         .map(|(at, _)| at)
         .collect();
     let required = if tail.is_empty() {
-        key_columns.iter().filter_map(|at| origin.get(*at).copied().flatten()).collect()
+        key_columns
+            .iter()
+            .filter_map(|at| origin.get(*at).copied().flatten())
+            .collect()
     } else {
         Vec::new()
     };
@@ -255,8 +268,11 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
 /// The same schema with every column nullable: on the way, a row that is gone has NULLs where the
 /// planner knows that live rows have none.
 fn nullable(schema: &SchemaRef) -> SchemaRef {
-    let fields: Vec<_> =
-        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
     SchemaRef::new(Schema::new(fields))
 }
 
@@ -272,7 +288,11 @@ fn flatten(node: &PlanNode) -> Result<(usize, RowProgram, Vec<Step>), EngineErro
         Ok::<_, EngineError>((source, head, steps))
     };
     match &node.kind {
-        NodeKind::Scan { source } => Ok((*source, RowProgram::identity(&nullable(&node.schema)), Vec::new())),
+        NodeKind::Scan { source } => Ok((
+            *source,
+            RowProgram::identity(&nullable(&node.schema)),
+            Vec::new(),
+        )),
         NodeKind::Filter { input, predicate } => {
             let (source, mut head, mut steps) = flatten(input)?;
             let program = steps.last_mut().map_or(&mut head, |step| &mut step.program);
@@ -290,7 +310,15 @@ fn flatten(node: &PlanNode) -> Result<(usize, RowProgram, Vec<Step>), EngineErro
             program.schema = nullable(&node.schema);
             Ok((source, head, steps))
         }
-        NodeKind::Window { input, time, keys, window, emit, window_columns, aggregates } => step(
+        NodeKind::Window {
+            input,
+            time,
+            keys,
+            window,
+            emit,
+            window_columns,
+            aggregates,
+        } => step(
             input,
             Keyed::Window {
                 time: *time,
@@ -301,7 +329,14 @@ fn flatten(node: &PlanNode) -> Result<(usize, RowProgram, Vec<Step>), EngineErro
                 aggregates: aggregates.clone(),
             },
         ),
-        NodeKind::Group { input, keys, window_end, emit, state_ttl, aggregates } => step(
+        NodeKind::Group {
+            input,
+            keys,
+            window_end,
+            emit,
+            state_ttl,
+            aggregates,
+        } => step(
             input,
             Keyed::Group {
                 keys: keys.clone(),
@@ -311,10 +346,26 @@ fn flatten(node: &PlanNode) -> Result<(usize, RowProgram, Vec<Step>), EngineErro
                 aggregates: aggregates.clone(),
             },
         ),
-        NodeKind::Latest { input, keys, state_ttl } => {
-            step(input, Keyed::Latest { keys: keys.clone(), state_ttl: *state_ttl })
-        }
-        NodeKind::TopN { input, identity, partition, order, limit, rank_used, window_end } => step(
+        NodeKind::Latest {
+            input,
+            keys,
+            state_ttl,
+        } => step(
+            input,
+            Keyed::Latest {
+                keys: keys.clone(),
+                state_ttl: *state_ttl,
+            },
+        ),
+        NodeKind::TopN {
+            input,
+            identity,
+            partition,
+            order,
+            limit,
+            rank_used,
+            window_end,
+        } => step(
             input,
             Keyed::TopN {
                 identity: identity.clone(),
@@ -325,9 +376,18 @@ fn flatten(node: &PlanNode) -> Result<(usize, RowProgram, Vec<Step>), EngineErro
                 window_end: *window_end,
             },
         ),
-        NodeKind::Over { input, time, partition, calls } => step(
+        NodeKind::Over {
             input,
-            Keyed::Over { time: *time, partition: partition.clone(), calls: calls.clone() },
+            time,
+            partition,
+            calls,
+        } => step(
+            input,
+            Keyed::Over {
+                time: *time,
+                partition: partition.clone(),
+                calls: calls.clone(),
+            },
         ),
     }
 }

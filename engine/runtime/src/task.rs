@@ -95,7 +95,9 @@ impl Threads {
     pub fn join(&self) -> bool {
         let mut fine = true;
         loop {
-            let Some(handle) = self.handles.lock().pop() else { break };
+            let Some(handle) = self.handles.lock().pop() else {
+                break;
+            };
             fine &= handle.join().is_ok();
         }
         fine && !self.failed.load(Ordering::Relaxed)
@@ -115,15 +117,17 @@ impl Executor for Threads {
     fn spawn(&self, mut task: Box<dyn Task>) {
         let failed = Arc::clone(&self.failed);
         let name = task.name();
-        let handle = std::thread::Builder::new().name(name.clone()).spawn(move || {
-            loop {
-                match task.poll() {
-                    Poll::Ready => {}
-                    Poll::Idle(timeout) => task.wait(timeout),
-                    Poll::Done => break,
+        let handle = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || {
+                loop {
+                    match task.poll() {
+                        Poll::Ready => {}
+                        Poll::Idle(timeout) => task.wait(timeout),
+                        Poll::Done => break,
+                    }
                 }
-            }
-        });
+            });
         match handle {
             Ok(handle) => self.handles.lock().push(handle),
             Err(error) => {

@@ -38,7 +38,9 @@ pub fn features(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
 fn wall_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |passed| i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, |passed| {
+            i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 fn text(value: &Value) -> String {
@@ -98,7 +100,12 @@ fn watch(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
     let live = std::io::stdout().is_terminal() && !json;
     let failed = || CliError::io("cannot draw on the terminal");
     if live {
-        execute!(std::io::stdout(), terminal::EnterAlternateScreen, cursor::Hide).map_err(failed())?;
+        execute!(
+            std::io::stdout(),
+            terminal::EnterAlternateScreen,
+            cursor::Hide
+        )
+        .map_err(failed())?;
     }
     let now = Instant::now();
     let mut screen = Screen {
@@ -112,7 +119,9 @@ fn watch(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
     let mut result = Ok(());
     let mut first = true;
     while stop.count() == 0
-        && args.seconds.is_none_or(|seconds| begin.elapsed() < Duration::from_secs(seconds))
+        && args
+            .seconds
+            .is_none_or(|seconds| begin.elapsed() < Duration::from_secs(seconds))
     {
         match store.refresh() {
             Err(error) => {
@@ -138,8 +147,12 @@ fn watch(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
         std::thread::sleep(REFRESH);
     }
     if live {
-        execute!(std::io::stdout(), cursor::Show, terminal::LeaveAlternateScreen)
-            .map_err(failed())?;
+        execute!(
+            std::io::stdout(),
+            cursor::Show,
+            terminal::LeaveAlternateScreen
+        )
+        .map_err(failed())?;
     }
     result
 }
@@ -173,7 +186,8 @@ impl Screen {
         if passed >= Duration::from_secs(1) {
             self.rate = (self.changes - self.since.1) as f64 / passed.as_secs_f64();
             self.since = (now, self.changes);
-            self.changed_at.retain(|_, at| now - *at < Duration::from_secs(10));
+            self.changed_at
+                .retain(|_, at| now - *at < Duration::from_secs(10));
         }
     }
 
@@ -191,27 +205,36 @@ impl Screen {
         ];
         for (key, title) in [("shop:now", "This minute"), ("shop:trending", "Trending")] {
             if let Some(value) = self.known.get(key) {
-                lines.push(format!("{}  {}", title.bold(), cut(&text(value), width, 14)));
+                lines.push(format!(
+                    "{}  {}",
+                    title.bold(),
+                    cut(&text(value), width, 14)
+                ));
             }
         }
         for shopper in self.recent.iter().take(SHOPPERS_SHOWN) {
             lines.push(String::new());
             lines.push(format!("{}", format!("Shopper {shopper}").bold()));
             let prefix = format!("user:{shopper}:");
-            for (key, value) in
-                self.known.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
+            for (key, value) in self
+                .known
+                .range(prefix.clone()..)
+                .take_while(|(key, _)| key.starts_with(&prefix))
             {
                 let value = text(value);
                 if value == "0" || value == "0.0" || value == "{}" || value == "0.0-0.0" {
                     continue;
                 }
-                let line =
-                    format!("  {:<28} {}", &key[prefix.len()..], cut(&value, width, 32));
+                let line = format!("  {:<28} {}", &key[prefix.len()..], cut(&value, width, 32));
                 let fresh = self
                     .changed_at
                     .get(key)
                     .is_some_and(|at| at.elapsed() < Duration::from_millis(1_500));
-                lines.push(if fresh { format!("{}", line.green()) } else { line });
+                lines.push(if fresh {
+                    format!("{}", line.green())
+                } else {
+                    line
+                });
             }
         }
         let mut out = std::io::stdout().lock();
@@ -226,7 +249,9 @@ impl Screen {
 }
 
 fn shopper_of(key: &str) -> Option<&str> {
-    key.strip_prefix("user:")?.rsplit_once(':').map(|(shopper, _)| shopper)
+    key.strip_prefix("user:")?
+        .rsplit_once(':')
+        .map(|(shopper, _)| shopper)
 }
 
 /// The text, cut so that a line of `used` columns before it fits the width.
@@ -235,7 +260,10 @@ fn cut(text: &str, width: usize, used: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
     }
-    text.chars().take(room - 1).chain(std::iter::once('…')).collect()
+    text.chars()
+        .take(room - 1)
+        .chain(std::iter::once('…'))
+        .collect()
 }
 
 #[cfg(test)]

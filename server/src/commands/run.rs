@@ -19,7 +19,9 @@ pub fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
     let registry = registry();
     let program = program(&args.queries, &registry)?;
     if program.queries.is_empty() {
-        return Err(CliError::Usage("there is no INSERT INTO … SELECT to run".to_owned()));
+        return Err(CliError::Usage(
+            "there is no INSERT INTO … SELECT to run".to_owned(),
+        ));
     }
     if !program.warnings.0.is_empty() && !args.quiet && !json {
         eprintln!("{}", program.warnings);

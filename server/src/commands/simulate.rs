@@ -9,10 +9,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidewheel_connectors::kafka::KafkaWriter;
 use tidewheel_connectors::log::{LogConfig, LogWriter, Record};
+use tidewheel_core::Options;
 use tidewheel_simulator::{Shape, Simulator, SimulatorConfig};
 
 /// Lines that are written together at full speed.
 const LINES_AT_ONCE: usize = 512;
+/// How long to wait for the last acknowledgements.
+const FLUSH: Duration = Duration::from_secs(30);
 /// How long to sleep at most while pacing.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -24,10 +27,14 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
         seed: args.seed,
         shoppers: args.shoppers,
         products: args.products,
-        start_ms: args.start.unwrap_or(if paced { wall_ms() } else { defaults.start_ms }),
-        events_per_second: args
-            .per_second
-            .unwrap_or(if paced { args.rate } else { defaults.events_per_second }),
+        start_ms: args
+            .start
+            .unwrap_or(if paced { wall_ms() } else { defaults.start_ms }),
+        events_per_second: args.per_second.unwrap_or(if paced {
+            args.rate
+        } else {
+            defaults.events_per_second
+        }),
         disorder_ms: args.disorder,
         repeat: args.repeats,
         late: args.late,
@@ -63,7 +70,9 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
             batch.push(&mut simulator);
         }
         match output.write(&batch) {
-            Err(CliError::Io { error, .. }) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(CliError::Io { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {
+                return Ok(());
+            }
             result => result?,
         }
         left -= wanted;
@@ -75,7 +84,9 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
 fn wall_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |passed| i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, |passed| {
+            i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 /// Lines that are written together.
@@ -94,7 +105,8 @@ impl Batch {
     fn push(&mut self, simulator: &mut Simulator) {
         let start = self.bytes.len();
         let line = simulator.write_next(&mut self.bytes);
-        self.lines.push((start, self.bytes.len(), line.arrival_ms, line.shopper));
+        self.lines
+            .push((start, self.bytes.len(), line.arrival_ms, line.shopper));
         self.bytes.push(b'\n');
     }
 }
@@ -119,24 +131,34 @@ impl Output {
         }
         if let Some(target) = place.strip_prefix("kafka:") {
             let (brokers, topic) = target.rsplit_once('/').ok_or_else(|| {
-                CliError::Usage(format!("'{place}' names no topic; write kafka:BROKERS/TOPIC"))
+                CliError::Usage(format!(
+                    "'{place}' names no topic; write kafka:BROKERS/TOPIC"
+                ))
             })?;
-            let writer = KafkaWriter::open(brokers, topic)
-                .map_err(|error| CliError::Other(error.to_string()))?;
+            let options: Options = [("properties.bootstrap.servers", brokers), ("topic", topic)]
+                .into_iter()
+                .collect();
+            let writer =
+                KafkaWriter::open(&options).map_err(|error| CliError::Other(error.to_string()))?;
             return Ok(Self::Kafka(Box::new(writer)));
         }
         let path = place.strip_prefix("file:").unwrap_or(place);
         let file = File::create(path).map_err(CliError::io(format!("cannot write {path}")))?;
-        Ok(Self::Stream(Box::new(BufWriter::with_capacity(1 << 20, file)), path.to_owned()))
+        Ok(Self::Stream(
+            Box::new(BufWriter::with_capacity(1 << 20, file)),
+            path.to_owned(),
+        ))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), CliError> {
         let line = |line: &(usize, usize, i64, u32)| &batch.bytes[line.0..line.1];
         match self {
             Self::Stream(out, name) => {
-                out.write_all(&batch.bytes).map_err(CliError::io(format!("cannot write {name}")))?;
+                out.write_all(&batch.bytes)
+                    .map_err(CliError::io(format!("cannot write {name}")))?;
                 if batch.lines.len() < LINES_AT_ONCE {
-                    out.flush().map_err(CliError::io(format!("cannot write {name}")))?;
+                    out.flush()
+                        .map_err(CliError::io(format!("cannot write {name}")))?;
                 }
                 Ok(())
             }
@@ -147,7 +169,11 @@ impl Output {
                         .lines
                         .iter()
                         .filter(|l| l.3 % partitions == partition)
-                        .map(|l| Record { timestamp_ms: l.2, key: None, value: Some(line(l)) })
+                        .map(|l| Record {
+                            timestamp_ms: l.2,
+                            key: None,
+                            value: Some(line(l)),
+                        })
                         .collect();
                     if !records.is_empty() {
                         log.append(partition, &records)
@@ -159,7 +185,7 @@ impl Output {
             Self::Kafka(kafka) => {
                 for l in &batch.lines {
                     kafka
-                        .send(Some(&l.3.to_be_bytes()), line(l), l.2)
+                        .send(None, Some(&l.3.to_be_bytes()), Some(line(l)), Some(l.2))
                         .map_err(|error| CliError::Other(error.to_string()))?;
                 }
                 Ok(())
@@ -169,13 +195,13 @@ impl Output {
 
     fn finish(self) -> Result<(), CliError> {
         match self {
-            Self::Stream(mut out, name) => {
-                out.flush().map_err(CliError::io(format!("cannot write {name}")))
-            }
+            Self::Stream(mut out, name) => out
+                .flush()
+                .map_err(CliError::io(format!("cannot write {name}"))),
             Self::Log(mut log) => log.flush().map_err(|e| CliError::Other(e.to_string())),
-            Self::Kafka(kafka) => {
-                kafka.finish().map_err(|error| CliError::Other(error.to_string()))
-            }
+            Self::Kafka(mut kafka) => kafka
+                .flush(FLUSH)
+                .map_err(|error| CliError::Other(error.to_string())),
         }
     }
 }

@@ -243,11 +243,12 @@ impl TopNOperator {
         self.again.clear();
         for partition in partitions {
             let shown = self.partitions[partition as usize].shown();
-            self.again.extend((1..).zip(shown).map(|(rank, row)| Change {
-                columns: Arc::clone(&row.columns),
-                rank,
-                op: Op::Upsert,
-            }));
+            self.again
+                .extend((1..).zip(shown).map(|(rank, row)| Change {
+                    columns: Arc::clone(&row.columns),
+                    rank,
+                    op: Op::Upsert,
+                }));
         }
     }
 

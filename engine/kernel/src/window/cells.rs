@@ -5,9 +5,21 @@ use crate::input::Input;
 use crate::spec::AggregateSpec;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 
+/// Some of a set's stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    /// Those that can subtract, where the set keeps running values.
+    Running,
+    /// The others.
+    Plain,
+}
+
 /// All aggregates of a set; they number their cells alike.
 pub(crate) struct CellSet {
     groups: Vec<StoreGroup>,
+    /// For each group, whether it keeps running values.
+    running: Vec<bool>,
     outputs: usize,
     next: Cell,
     free: Vec<Cell>,
@@ -20,8 +32,10 @@ pub(crate) struct CellSet {
 
 impl CellSet {
     pub(crate) fn new(specs: &[AggregateSpec], retracting: bool) -> Self {
+        let groups = new_stores(specs, retracting);
         Self {
-            groups: new_stores(specs, retracting),
+            running: vec![false; groups.len()],
+            groups,
             outputs: specs.len(),
             next: 0,
             free: Vec::new(),
@@ -29,6 +43,57 @@ impl CellSet {
             unknown_retractions: 0,
             thin_rows: Vec::new(),
             thin_cells: Vec::new(),
+        }
+    }
+
+    /// Keeps running values where the stores can.
+    pub(crate) fn keep_running(&mut self) {
+        for (running, group) in self.running.iter_mut().zip(&self.groups) {
+            *running = group.store.subtractable();
+        }
+    }
+
+    /// Whether any store is in a part.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        match part {
+            Part::All => !self.groups.is_empty(),
+            Part::Running => self.running.contains(&true),
+            Part::Plain => self.running.contains(&false),
+        }
+    }
+
+    /// The stores of a part.
+    fn part(&mut self, part: Part) -> impl Iterator<Item = &mut StoreGroup> {
+        let chosen = self.running.iter().map(move |&running| match part {
+            Part::All => true,
+            Part::Running => running,
+            Part::Plain => !running,
+        });
+        let groups = self.groups.iter_mut().zip(chosen);
+        groups.filter_map(|(group, chosen)| chosen.then_some(group))
+    }
+
+    /// Adds the rows of a slice to a running value.
+    pub(crate) fn run_in(&mut self, into: Cell, from: Cell) {
+        self.grow();
+        for group in self.part(Part::Running) {
+            group.store.merge(into, from);
+        }
+    }
+
+    /// Takes the rows of a slice, its earliest, out of a running value.
+    pub(crate) fn run_out(&mut self, into: Cell, from: Cell) {
+        self.grow();
+        for group in self.part(Part::Running) {
+            group.store.subtract(into, from);
+        }
+    }
+
+    /// Makes a running value that of no rows.
+    pub(crate) fn run_clear(&mut self, cell: Cell) {
+        self.grow();
+        for group in self.part(Part::Running) {
+            group.store.clear(cell);
         }
     }
 
@@ -70,12 +135,17 @@ impl CellSet {
             return;
         }
         self.grow();
-        if let Some(counts) = &mut self.rows {
+        if part != Part::Running
+            && let Some(counts) = &mut self.rows
+        {
             for &cell in cells {
                 counts[cell as usize] += if retract { -1 } else { 1 };
             }
         }
-        for group in &mut self.groups {
+        for (group, &running) in self.groups.iter_mut().zip(&self.running) {
+            if part == Part::Running && !running {
+                continue;
+            }
             let (rows, cells) = match group.filter {
                 None => (rows, cells),
                 Some(filter) => {
@@ -128,12 +198,12 @@ impl CellSet {
     }
 
     /// Adds the rows of `from`, a slice beside those that `into` holds, to a cell made to be read.
-    pub(crate) fn merge_spans(&mut self, merges: &[(Cell, Cell)]) {
+    pub(crate) fn merge_spans(&mut self, merges: &[(Cell, Cell)], part: Part) {
         if merges.is_empty() {
             return;
         }
         self.grow();
-        for group in &mut self.groups {
+        for group in self.part(part) {
             for &(into, from) in merges {
                 group.store.merge_span(into, from);
             }
@@ -151,12 +221,13 @@ impl CellSet {
         }
     }
 
-    /// The values of cells: one array an aggregate, in the order of the set's list.
-    pub(crate) fn read(&mut self, cells: &[Cell]) -> Vec<ArrayRef> {
+    /// The values of cells: one array an aggregate, in the order of the set's list. Stores that
+    /// keep running values read `running` instead.
+    pub(crate) fn read(&mut self, cells: &[Cell], running: &[Cell]) -> Vec<ArrayRef> {
         self.grow();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.outputs];
-        for group in &mut self.groups {
-            let arrays = group.store.read_all(cells);
+        for (group, &runs) in self.groups.iter_mut().zip(&self.running) {
+            let arrays = group.store.read_all(if runs { running } else { cells });
             for (&member, array) in group.members.iter().zip(arrays) {
                 columns[member] = Some(array);
             }

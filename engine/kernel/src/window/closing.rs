@@ -5,7 +5,7 @@
 //! is added that is late for a window which still waits to be read, that window's value is set
 //! aside.
 
-use super::cells::CellSet;
+use super::cells::{CellSet, Part};
 use super::entries::Entries;
 use super::grid::{Grid, ROW_TIME_LIMIT, Windows};
 use super::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
@@ -273,7 +273,7 @@ impl ClosingLane {
                 let cell = self.cells.take();
                 let merges: Vec<(Cell, Cell)> =
                     self.parts.iter().map(|&part| (cell, part)).collect();
-                self.cells.merge_spans(&merges);
+                self.cells.merge_spans(&merges, Part::All);
                 Value::Frozen(cell)
             };
             if let Some(row) = self.queue.get_mut(&(end, arrival)) {
@@ -283,14 +283,15 @@ impl ClosingLane {
     }
 
     fn apply(&mut self, input: &Input<'_>) {
-        self.cells.apply(&self.rows, &self.row_cells, input, false);
+        self.cells
+            .apply(&self.rows, &self.row_cells, input, false, Part::All);
         self.rows.clear();
         self.row_cells.clear();
         let mut taken_back = std::mem::take(&mut self.taken_back);
         for (row, slot, index) in taken_back.drain(..) {
             match self.entries.get(slot).slices.get(index) {
                 Some(cell) if self.cells.row_count(cell).is_some_and(|rows| rows > 0) => {
-                    self.cells.apply(&[row], &[cell], input, true);
+                    self.cells.apply(&[row], &[cell], input, true, Part::All);
                     let entry = self.entries.get_mut(slot);
                     self.forest.touch(&entry.slices, index, &mut self.cells);
                     if self.cells.row_count(cell) == Some(0) {
@@ -440,7 +441,8 @@ impl Lane for ClosingLane {
                 Value::Slices => {
                     self.collect(slot, end);
                     let parts = std::mem::take(&mut self.parts);
-                    let cell = (!parts.is_empty()).then(|| out.merged(&parts, &mut self.cells));
+                    let cell =
+                        (!parts.is_empty()).then(|| out.merged(&parts, Part::All, &mut self.cells));
                     self.parts = parts;
                     cell
                 }

@@ -1,6 +1,6 @@
 //! What the operator asks of each kind of lane.
 
-use super::cells::CellSet;
+use super::cells::{CellSet, Part};
 use super::closing::ClosingLane;
 use super::grid::{Grid, Windows};
 use super::moving::MovingLane;
@@ -86,10 +86,14 @@ pub(crate) struct ChangeRows {
     pub(crate) empty_at: Vec<EventTime>,
     pub(crate) urgent: Vec<bool>,
     pub(crate) cells: Vec<Cell>,
+    /// The cells to read of stores that keep running values, where they are others.
+    pub(crate) running: Vec<Cell>,
     /// Cells to give back once they are read.
     pub(crate) scratch: Vec<Cell>,
     /// Merges to do before reading.
     pub(crate) merges: Vec<(Cell, Cell)>,
+    /// Merges of stores that keep no running values.
+    pub(crate) plain_merges: Vec<(Cell, Cell)>,
 }
 
 impl ChangeRows {
@@ -98,13 +102,17 @@ impl ChangeRows {
     }
 
     /// A cell that holds the rows of all `parts`: the part itself if there is one only.
-    pub(crate) fn merged(&mut self, parts: &[Cell], cells: &mut CellSet) -> Cell {
+    pub(crate) fn merged(&mut self, parts: &[Cell], part: Part, cells: &mut CellSet) -> Cell {
         if let [cell] = parts {
             return *cell;
         }
         let cell = cells.take();
         self.scratch.push(cell);
-        self.merges.extend(parts.iter().map(|&part| (cell, part)));
+        let merges = match part {
+            Part::Plain => &mut self.plain_merges,
+            _ => &mut self.merges,
+        };
+        merges.extend(parts.iter().map(|&part| (cell, part)));
         cell
     }
 
@@ -115,11 +123,19 @@ impl ChangeRows {
         table: &KeyTable,
         encoder: &KeyEncoder,
     ) -> Option<Changes> {
-        cells.merge_spans(&self.merges);
+        cells.merge_spans(&self.merges, Part::All);
+        cells.merge_spans(&self.plain_merges, Part::Plain);
         let aggregates = if self.slots.is_empty() {
             Vec::new()
         } else {
-            cells.read(&self.cells)
+            cells.read(
+                &self.cells,
+                if self.running.is_empty() {
+                    &self.cells
+                } else {
+                    &self.running
+                },
+            )
         };
         for cell in self.scratch.drain(..) {
             cells.give_back(cell);

@@ -8,7 +8,7 @@
 //! Schneider, "Optimal and general out-of-order sliding-window aggregation", VLDB 2019, with the
 //! shape fixed by the slice numbers instead of by balancing).
 
-use super::cells::CellSet;
+use super::cells::{CellSet, Part};
 use super::slices::{NO_TREE, Slice, SliceList};
 use crate::aggregate::Cell;
 
@@ -162,7 +162,7 @@ impl Tree {
             merges.push((cell, self.node(level - 1, inside, cells)));
             rest = after;
         }
-        cells.merge_spans(&merges);
+        cells.merge_spans(&merges, Part::Plain);
         let nodes = &mut self.levels[level - 1];
         let at = nodes.partition_point(|node| node.0 < group);
         nodes.insert(at, (group, cell));

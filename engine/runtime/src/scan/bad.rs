@@ -28,8 +28,15 @@ pub struct SideRow {
 }
 
 /// The columns that a table for bad or late rows may have; others stay NULL.
-pub const SIDE_COLUMNS: &[&str] =
-    &["topic", "partition", "offset", "reason", "query", "event_time", "record"];
+pub const SIDE_COLUMNS: &[&str] = &[
+    "topic",
+    "partition",
+    "offset",
+    "reason",
+    "query",
+    "event_time",
+    "record",
+];
 
 /// Builds the rows for a table from the columns that it has by name.
 #[must_use]
@@ -57,7 +64,10 @@ fn side_column(name: &str, data_type: &DataType, rows: &[SideRow]) -> ArrayRef {
             "topic" => Some(row.topic.clone()),
             "reason" => Some(row.reason.clone()),
             "query" => Some(row.query.clone()),
-            "record" => row.record.as_ref().map(|b| String::from_utf8_lossy(b).into_owned()),
+            "record" => row
+                .record
+                .as_ref()
+                .map(|b| String::from_utf8_lossy(b).into_owned()),
             _ => None,
         }
     };

@@ -13,17 +13,27 @@ pub fn hash_keys(columns: &[ArrayRef]) -> Vec<Option<u128>> {
     let rows = columns.first().map_or(0, |column| column.len());
     let valid = |row: usize| columns.iter().all(|column| column.is_valid(row));
     if let [column] = columns
-        && let Some(text) = column.as_any().downcast_ref::<arrow::array::StringViewArray>()
+        && let Some(text) = column
+            .as_any()
+            .downcast_ref::<arrow::array::StringViewArray>()
     {
         return (0..rows)
-            .map(|row| text.is_valid(row).then(|| xxh3_128(text.value(row).as_bytes())))
+            .map(|row| {
+                text.is_valid(row)
+                    .then(|| xxh3_128(text.value(row).as_bytes()))
+            })
             .collect();
     }
-    let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    let fields = columns
+        .iter()
+        .map(|c| SortField::new(c.data_type().clone()))
+        .collect();
     let Ok(encoded) = RowConverter::new(fields).and_then(|c| c.convert_columns(columns)) else {
         return vec![None; rows];
     };
-    (0..rows).map(|row| valid(row).then(|| xxh3_128(encoded.row(row).as_ref()))).collect()
+    (0..rows)
+        .map(|row| valid(row).then(|| xxh3_128(encoded.row(row).as_ref())))
+        .collect()
 }
 
 /// Keys seen, each remembered until the watermark passes its row's time + the window.
@@ -60,9 +70,13 @@ impl Dedup {
             }
             entry.1 = time;
         } else {
-            self.table.insert_unique(hash, (key, time), |entry| entry.0 as u64);
+            self.table
+                .insert_unique(hash, (key, time), |entry| entry.0 as u64);
         }
-        self.buckets.entry(time.div_euclid(self.bucket)).or_default().push(key);
+        self.buckets
+            .entry(time.div_euclid(self.bucket))
+            .or_default()
+            .push(key);
         true
     }
 
@@ -114,7 +128,9 @@ mod tests {
             for _ in 0..2_000 {
                 watermark += random.i64(0..3);
                 let (key, time) = (u128::from(random.u8(..)), watermark + random.i64(-50..60));
-                let repeat = naive.get(&key).is_some_and(|seen| seen + window > watermark);
+                let repeat = naive
+                    .get(&key)
+                    .is_some_and(|seen| seen + window > watermark);
                 if !repeat {
                     naive.insert(key, time);
                 }

@@ -90,7 +90,9 @@ impl TableTime {
             self.frontier = time;
         }
         // Only the partition that holds the table's watermark can move it on.
-        let Some(state) = self.partitions.get_mut(&partition) else { return };
+        let Some(state) = self.partitions.get_mut(&partition) else {
+            return;
+        };
         if watermark > state.watermark {
             state.watermark = watermark;
             if self.lowest.1 == Some(partition) || self.lowest.1.is_none() {
@@ -148,7 +150,9 @@ impl TableTime {
     /// True while some partition is not at its end: the table is being replayed.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.partitions.values().any(|state| !state.at_end && !state.finished)
+        self.partitions
+            .values()
+            .any(|state| !state.at_end && !state.finished)
     }
 
     /// The clock went on: partitions become idle; when all are, time goes on by itself. True when
@@ -167,13 +171,21 @@ impl TableTime {
             self.find_lowest();
             self.raise();
         }
-        let all = self.partitions.values().all(|state| state.idle || state.finished);
+        let all = self
+            .partitions
+            .values()
+            .all(|state| state.idle || state.finished);
         if all && self.frontier != NO_TIME && !self.partitions.is_empty() {
             // The last row's time passed while it lay at the end; time went on all the while.
             let passed = now.saturating_sub(self.last_row);
             self.last_row = now;
             let passed = i64::try_from(passed.as_micros()).unwrap_or(0);
-            let highest = self.partitions.values().map(|s| s.watermark).max().unwrap_or(NO_TIME);
+            let highest = self
+                .partitions
+                .values()
+                .map(|s| s.watermark)
+                .max()
+                .unwrap_or(NO_TIME);
             self.frontier = self.frontier.saturating_add(passed);
             if highest != NO_TIME {
                 self.watermark = self.watermark.max(highest).saturating_add(passed);
@@ -190,8 +202,10 @@ impl TableTime {
     /// Which partitions to stop or let go on, so that none runs ahead of the lowest by more than
     /// the allowed drift while some are behind.
     pub fn align(&mut self) -> Vec<Pause> {
-        let counted =
-            self.partitions.values().filter(|s| !s.finished && !s.idle && !s.at_end);
+        let counted = self
+            .partitions
+            .values()
+            .filter(|s| !s.finished && !s.idle && !s.at_end);
         let lowest = counted.map(|state| state.watermark).min();
         let mut pauses = Vec::new();
         for (partition, state) in &mut self.partitions {
@@ -201,7 +215,10 @@ impl TableTime {
             });
             if ahead != state.paused {
                 state.paused = ahead;
-                pauses.push(Pause { partition: *partition, paused: ahead });
+                pauses.push(Pause {
+                    partition: *partition,
+                    paused: ahead,
+                });
             }
         }
         pauses
@@ -279,9 +296,21 @@ mod tests {
         let mut time = time();
         time.row(0, 100, 100);
         time.row(1, 60, 60);
-        assert_eq!(time.align(), [Pause { partition: 0, paused: true }]);
+        assert_eq!(
+            time.align(),
+            [Pause {
+                partition: 0,
+                paused: true
+            }]
+        );
         assert_eq!(time.align(), []);
         time.row(1, 80, 80);
-        assert_eq!(time.align(), [Pause { partition: 0, paused: false }]);
+        assert_eq!(
+            time.align(),
+            [Pause {
+                partition: 0,
+                paused: false
+            }]
+        );
     }
 }

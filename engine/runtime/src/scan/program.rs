@@ -20,9 +20,9 @@ pub struct KeyGroup {
     /// The columns that choose the shard; the same as `keys`, or fewer.
     pub route: Vec<ColumnId>,
     /// Encodes the key.
-    pub encoder: KeyEncoder,
+    pub encoder: Arc<KeyEncoder>,
     /// Encodes the route, where it differs from the key.
-    pub route_encoder: Option<KeyEncoder>,
+    pub route_encoder: Option<Arc<KeyEncoder>>,
     /// Columns in which a NULL makes a row keyless for all queries of this group.
     pub required: Vec<ColumnId>,
 }
@@ -77,8 +77,12 @@ impl ScanProgram {
     /// A key has a type that cannot be a key.
     pub fn add(&mut self, chain: &Chain) -> Result<(), EngineError> {
         let filter = chain.head.filter.as_ref().map(|filter| self.expr(filter));
-        let columns: Vec<usize> =
-            chain.head.exprs.iter().map(|expr| self.expr(expr)).collect();
+        let columns: Vec<usize> = chain
+            .head
+            .exprs
+            .iter()
+            .map(|expr| self.expr(expr))
+            .collect();
         let mut fallible: Vec<usize> = columns
             .iter()
             .chain(&filter)
@@ -89,16 +93,23 @@ impl ScanProgram {
         fallible.dedup();
         let gate = (filter.is_some() || !fallible.is_empty()).then(|| {
             let gate = Gate { filter, fallible };
-            self.gates.iter().position(|known| *known == gate).unwrap_or_else(|| {
-                self.gates.push(gate);
-                self.gates.len() - 1
-            })
+            self.gates
+                .iter()
+                .position(|known| *known == gate)
+                .unwrap_or_else(|| {
+                    self.gates.push(gate);
+                    self.gates.len() - 1
+                })
         });
         let group = match chain.steps.first() {
             None => None,
             Some(step) => Some(self.group(chain, step, &columns)?),
         };
-        self.inputs.push(QueryInput { columns, gate, group });
+        self.inputs.push(QueryInput {
+            columns,
+            gate,
+            group,
+        });
         Ok(())
     }
 
@@ -119,29 +130,35 @@ impl ScanProgram {
             if let Some(known) = known {
                 return Ok(known);
             }
-                let encoder = |ids: &[usize]| {
-                    // A head's column number is that of its schema's field.
-                    let types: Vec<DataType> = ids
-                        .iter()
-                        .map(|id| {
-                            let at = columns.iter().position(|column| column == id).unwrap_or(0);
-                            chain.head.schema.field(at).data_type().clone()
-                        })
-                        .collect();
-                    KeyEncoder::new(&types).map_err(|error| EngineError::Plan {
+            let encoder = |ids: &[usize]| {
+                // A head's column number is that of its schema's field.
+                let types: Vec<DataType> = ids
+                    .iter()
+                    .map(|id| {
+                        let at = columns.iter().position(|column| column == id).unwrap_or(0);
+                        chain.head.schema.field(at).data_type().clone()
+                    })
+                    .collect();
+                KeyEncoder::new(&types)
+                    .map(Arc::new)
+                    .map_err(|error| EngineError::Plan {
                         query: chain.name.clone(),
                         message: error.to_string(),
                     })
-                };
-                let group = KeyGroup {
-                    encoder: encoder(&keys)?,
-                    route_encoder: if route == keys { None } else { Some(encoder(&route)?) },
-                    keys,
-                    route,
-                    required,
-                };
-                self.groups.push(group);
-                Ok(self.groups.len() - 1)
+            };
+            let group = KeyGroup {
+                encoder: encoder(&keys)?,
+                route_encoder: if route == keys {
+                    None
+                } else {
+                    Some(encoder(&route)?)
+                },
+                keys,
+                route,
+                required,
+            };
+            self.groups.push(group);
+            Ok(self.groups.len() - 1)
         }
     }
 
@@ -156,10 +173,13 @@ impl ScanProgram {
     }
 
     fn expr(&mut self, expr: &Expr) -> usize {
-        self.exprs.iter().position(|known| known == expr).unwrap_or_else(|| {
-            self.exprs.push(Arc::clone(expr));
-            self.exprs.len() - 1
-        })
+        self.exprs
+            .iter()
+            .position(|known| known == expr)
+            .unwrap_or_else(|| {
+                self.exprs.push(Arc::clone(expr));
+                self.exprs.len() - 1
+            })
     }
 
     /// Evaluates everything over a batch of the scan.
@@ -196,7 +216,12 @@ impl ScanProgram {
                 Some(encoder) => Some(encode(encoder, &group.route)?),
             });
         }
-        Ok(Evaluation { columns, keys, routes, failed_rows })
+        Ok(Evaluation {
+            columns,
+            keys,
+            routes,
+            failed_rows,
+        })
     }
 
     fn gate(

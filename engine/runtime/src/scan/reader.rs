@@ -78,7 +78,10 @@ impl Task for Reader {
             Ok(event) => event,
             Err(error) => {
                 let table = self.table.clone();
-                self.send(Output::Failed(EngineError::Source { table, message: error.0 }));
+                self.send(Output::Failed(EngineError::Source {
+                    table,
+                    message: error.0,
+                }));
                 return Poll::Done;
             }
         };

@@ -107,11 +107,14 @@ impl Sequencer {
         }
     }
 
-    fn batch(&mut self, batch: Prepared) -> Poll {
+    fn batch(&mut self, mut batch: Prepared) -> Poll {
         let stats = Arc::clone(&self.stats);
         add(&stats.rows_in, batch.records as usize);
         add(&stats.bytes_in, batch.bytes);
-        add(&stats.bad, batch.bad.len() - batch.future - batch.tombstones);
+        add(
+            &stats.bad,
+            batch.bad.len() - batch.future - batch.tombstones,
+        );
         add(&stats.future, batch.future);
         add(&stats.tombstones, batch.tombstones);
         add(&stats.failed_rows, batch.evaluation.failed_rows);
@@ -119,7 +122,7 @@ impl Sequencer {
             match &self.bad_rows {
                 BadRowPolicy::Drop => {}
                 BadRowPolicy::Send(table) => {
-                    let _ = table.send(batch.bad);
+                    let _ = table.send(std::mem::take(&mut batch.bad));
                 }
                 BadRowPolicy::Fail => {
                     if let Some(row) = batch.bad.iter().find(|row| row.reason != "tombstone") {
@@ -153,18 +156,25 @@ impl Sequencer {
             if first {
                 fresh.push(row as u32);
             }
-            self.time.row(batch.partition, batch.time[row], batch.watermark[row]);
+            self.time
+                .row(batch.partition, batch.time[row], batch.watermark[row]);
         }
         add(&stats.repeats, rows - fresh.len());
         self.expire_dedup();
-        self.stats.frontier.0.fetch_max(self.time.frontier(), Relaxed);
+        self.stats
+            .frontier
+            .0
+            .fetch_max(self.time.frontier(), Relaxed);
         let selections = self.select(&batch, &fresh);
         let time = self.now();
         let progress = (batch.partition, batch.next_offset);
         let all_fresh = Arc::new(fresh);
         let evaluation = Arc::new(batch.evaluation);
-        let (time_column, seq, watermark) =
-            (Arc::new(batch.time), Arc::new(batch.seq), Arc::new(watermark));
+        let (time_column, seq, watermark) = (
+            Arc::new(batch.time),
+            Arc::new(batch.seq),
+            Arc::new(watermark),
+        );
         for (shard, selections) in selections.into_iter().enumerate() {
             let rows = SourceRows {
                 source: self.source,
@@ -177,7 +187,10 @@ impl Sequencer {
                 after: time,
                 progress,
             };
-            if self.shards[shard].send(ShardMessage::Rows(Box::new(rows))).is_err() {
+            if self.shards[shard]
+                .send(ShardMessage::Rows(Box::new(rows)))
+                .is_err()
+            {
                 return Poll::Done;
             }
         }
@@ -191,12 +204,17 @@ impl Sequencer {
         let groups = &self.program.groups;
         let mut selections: Vec<Vec<Vec<u32>>> = (0..shards)
             .map(|_| {
-                groups.iter().map(|_| Vec::with_capacity(fresh.len() / shards + 16)).collect()
+                groups
+                    .iter()
+                    .map(|_| Vec::with_capacity(fresh.len() / shards + 16))
+                    .collect()
             })
             .collect();
         for (index, group) in groups.iter().enumerate() {
             let evaluation = &batch.evaluation;
-            let route = evaluation.routes[index].as_ref().unwrap_or(&evaluation.keys[index]);
+            let route = evaluation.routes[index]
+                .as_ref()
+                .unwrap_or(&evaluation.keys[index]);
             let required: Vec<_> = group
                 .required
                 .iter()
@@ -210,7 +228,11 @@ impl Sequencer {
                     keyless.push(at);
                     continue;
                 }
-                let shard = if shards == 1 { 0 } else { shard_of(route.hash(at), shards as u32) as usize };
+                let shard = if shards == 1 {
+                    0
+                } else {
+                    shard_of(route.hash(at), shards as u32) as usize
+                };
                 selections[shard][index].push(*row);
             }
             if !keyless.is_empty() {
@@ -222,7 +244,12 @@ impl Sequencer {
 
     /// Counts keyless rows for each query of the group that they would have been rows of.
     fn count_keyless(&self, batch: &Prepared, group: usize, rows: &[usize]) {
-        for input in self.program.inputs.iter().filter(|input| input.group == Some(group)) {
+        for input in self
+            .program
+            .inputs
+            .iter()
+            .filter(|input| input.group == Some(group))
+        {
             let count = match input.gate {
                 None => rows.len(),
                 Some(gate) => {
@@ -239,7 +266,9 @@ impl Sequencer {
         if let Some(dedup) = &mut self.dedup
             && watermark != NO_TIME
             && watermark
-                >= self.dedup_expired.saturating_add(self.dedup_window / DEDUP_EXPIRE_SHARE)
+                >= self
+                    .dedup_expired
+                    .saturating_add(self.dedup_window / DEDUP_EXPIRE_SHARE)
         {
             dedup.expire(watermark);
             self.dedup_expired = watermark;
@@ -258,7 +287,10 @@ impl Sequencer {
         let time = self.now();
         self.stats.frontier.0.fetch_max(time.frontier, Relaxed);
         for shard in &self.shards {
-            let _ = shard.send(ShardMessage::Time { source: self.source, time });
+            let _ = shard.send(ShardMessage::Time {
+                source: self.source,
+                time,
+            });
         }
     }
 
@@ -280,8 +312,13 @@ impl Sequencer {
             time.watermark = END_OF_TIME;
         }
         for shard in &self.shards {
-            let _ = shard.send(ShardMessage::Time { source: self.source, time });
-            let _ = shard.send(ShardMessage::SourceEnd { source: self.source });
+            let _ = shard.send(ShardMessage::Time {
+                source: self.source,
+                time,
+            });
+            let _ = shard.send(ShardMessage::SourceEnd {
+                source: self.source,
+            });
         }
         let _ = self.reader.send(ReaderMessage::Stop);
     }

@@ -119,7 +119,11 @@ impl Worker {
     fn prepare(&mut self, work: &Work) -> Result<Prepared, EngineError> {
         let chunk = &work.chunk;
         let decoded = self.decoder.decode(chunk);
-        let tombstones = decoded.bad.iter().filter(|row| row.reason == "tombstone").count();
+        let tombstones = decoded
+            .bad
+            .iter()
+            .filter(|row| row.reason == "tombstone")
+            .count();
         let mut bad: Vec<SideRow> = decoded
             .bad
             .iter()
@@ -136,7 +140,10 @@ impl Worker {
             offsets.retain(|_| flags.next().unwrap_or(false));
         }
         let seq = match &self.reading.order_by {
-            None => offsets.iter().map(|offset| pack_seq(chunk.partition, *offset)).collect(),
+            None => offsets
+                .iter()
+                .map(|offset| pack_seq(chunk.partition, *offset))
+                .collect(),
             Some(expr) => {
                 let array = evaluate(expr, &batch)?.array;
                 let array = cast(&array, &DataType::UInt64)
@@ -170,13 +177,7 @@ impl Worker {
         })
     }
 
-    fn side_row(
-        &self,
-        partition: u32,
-        offset: u64,
-        reason: &str,
-        bytes: Option<&[u8]>,
-    ) -> SideRow {
+    fn side_row(&self, partition: u32, offset: u64, reason: &str, bytes: Option<&[u8]>) -> SideRow {
         SideRow {
             topic: self.reading.topic.clone(),
             partition,
@@ -200,10 +201,20 @@ impl Worker {
     ) -> Result<(Times, Option<BooleanArray>, usize), EngineError> {
         let rows = batch.num_rows();
         let Some(event_time) = &self.reading.event_time else {
-            return Ok((Times { time: vec![0; rows], watermark: vec![0; rows] }, None, 0));
+            return Ok((
+                Times {
+                    time: vec![0; rows],
+                    watermark: vec![0; rows],
+                },
+                None,
+                0,
+            ));
         };
-        let limit = read_at_ms.saturating_mul(1_000).saturating_add(self.reading.max_ahead);
-        let micros = |expr: &Expr| -> Result<ArrayRef, EngineError> { Ok(evaluate(expr, batch)?.array) };
+        let limit = read_at_ms
+            .saturating_mul(1_000)
+            .saturating_add(self.reading.max_ahead);
+        let micros =
+            |expr: &Expr| -> Result<ArrayRef, EngineError> { Ok(evaluate(expr, batch)?.array) };
         let time = micros(event_time)?;
         let time = time.as_primitive::<TimestampMicrosecondType>();
         let watermark = match &self.reading.watermark {
@@ -214,19 +225,38 @@ impl Worker {
         let fine = |row: usize| time.is_valid(row) && time.value(row) <= limit;
         if (0..rows).all(fine) {
             let watermark = (0..rows)
-                .map(|row| if watermark.is_valid(row) { watermark.value(row) } else { i64::MIN })
+                .map(|row| {
+                    if watermark.is_valid(row) {
+                        watermark.value(row)
+                    } else {
+                        i64::MIN
+                    }
+                })
                 .collect();
-            return Ok((Times { time: time.values().to_vec(), watermark }, None, 0));
+            return Ok((
+                Times {
+                    time: time.values().to_vec(),
+                    watermark,
+                },
+                None,
+                0,
+            ));
         }
         let mut future = 0;
-        let mut times = Times { time: Vec::with_capacity(rows), watermark: Vec::new() };
+        let mut times = Times {
+            time: Vec::with_capacity(rows),
+            watermark: Vec::new(),
+        };
         let mut keep = Vec::with_capacity(rows);
         for row in 0..rows {
             keep.push(fine(row));
             if fine(row) {
                 times.time.push(time.value(row));
-                let value =
-                    if watermark.is_valid(row) { watermark.value(row) } else { i64::MIN };
+                let value = if watermark.is_valid(row) {
+                    watermark.value(row)
+                } else {
+                    i64::MIN
+                };
                 times.watermark.push(value);
                 continue;
             }
@@ -244,7 +274,11 @@ impl Worker {
         Ok((times, Some(BooleanArray::from(keep)), future))
     }
 
-    fn with_metadata(&self, decoded: &Decoded, chunk: &RawChunk) -> Result<RecordBatch, EngineError> {
+    fn with_metadata(
+        &self,
+        decoded: &Decoded,
+        chunk: &RawChunk,
+    ) -> Result<RecordBatch, EngineError> {
         if self.reading.metadata.is_empty() {
             return Ok(decoded.batch.clone());
         }
@@ -255,8 +289,8 @@ impl Worker {
                 .unwrap_or_else(|_| new_null_array(&column.data_type, plain.len()));
             columns.push(typed);
         }
-        let options =
-            arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(decoded.offsets.len()));
+        let options = arrow::record_batch::RecordBatchOptions::new()
+            .with_row_count(Some(decoded.offsets.len()));
         RecordBatch::try_new_with_options(SchemaRef::clone(&self.reading.schema), columns, &options)
             .map_err(|error| EngineError::Expression(error.to_string()))
     }
@@ -274,7 +308,11 @@ impl Worker {
                 Arc::new(Int64Array::from(vec![i64::from(chunk.partition); rows]))
             }
             MetadataKind::Offset => Arc::new(
-                decoded.offsets.iter().map(|o| i64::try_from(*o).ok()).collect::<Int64Array>(),
+                decoded
+                    .offsets
+                    .iter()
+                    .map(|o| i64::try_from(*o).ok())
+                    .collect::<Int64Array>(),
             ),
             MetadataKind::Timestamp => Arc::new(
                 records

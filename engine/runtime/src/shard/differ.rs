@@ -36,8 +36,11 @@ impl Differ {
     /// # Errors
     /// A column's type has no row encoding.
     pub fn new(schema: &SchemaRef, time: Option<usize>) -> Result<Self, EngineError> {
-        let fields =
-            schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let fields = schema
+            .fields()
+            .iter()
+            .map(|f| SortField::new(f.data_type().clone()))
+            .collect();
         let converter = RowConverter::new(fields)
             .map_err(|error| EngineError::Expression(error.to_string()))?;
         Ok(Self {
@@ -55,9 +58,16 @@ impl Differ {
     /// The rows cannot be encoded.
     pub fn diff(&mut self, upserts: &Upserts) -> Result<Option<Delta>, EngineError> {
         let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
-        let encoded = self.converter.convert_columns(upserts.batch.columns()).map_err(failed)?;
+        let encoded = self
+            .converter
+            .convert_columns(upserts.batch.columns())
+            .map_err(failed)?;
         let times = self.time.map(|column| {
-            upserts.batch.column(column).as_primitive::<TimestampMicrosecondType>().clone()
+            upserts
+                .batch
+                .column(column)
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone()
         });
         let mut out: Vec<(Box<[u8]>, bool, EventTime, u64)> = Vec::new();
         for row in 0..upserts.batch.num_rows() {
@@ -76,7 +86,13 @@ impl Differ {
             }
             if let Some(new) = new {
                 let row: Box<[u8]> = new.into();
-                self.rows.insert(identity.into(), Added { row: row.clone(), time });
+                self.rows.insert(
+                    identity.into(),
+                    Added {
+                        row: row.clone(),
+                        time,
+                    },
+                );
                 out.push((row, false, time, seq));
             }
         }
@@ -111,7 +127,11 @@ impl Differ {
             return;
         }
         self.forgot_at = watermark;
-        let limit = if watermark == END_OF_TIME { watermark } else { watermark - lateness };
+        let limit = if watermark == END_OF_TIME {
+            watermark
+        } else {
+            watermark - lateness
+        };
         self.rows.retain(|_, added| added.time >= limit);
     }
 }

@@ -24,7 +24,10 @@ impl Finisher {
     #[must_use]
     pub fn new(chain: Arc<Chain>) -> Self {
         let columns = chain.sink_columns.len();
-        Self { chain, written: Written::new(columns) }
+        Self {
+            chain,
+            written: Written::new(columns),
+        }
     }
 
     /// Keys whose numbers were freed.
@@ -50,9 +53,17 @@ impl Finisher {
         stats: &Stats,
     ) -> Result<Option<ChangeBatch>, EngineError> {
         let numbered = self.chain.current && !rows.slots.is_empty();
-        let hashes = if numbered { hash_columns(&rows.batch) } else { Vec::new() };
-        let keys: Vec<_> =
-            self.chain.key_columns.iter().map(|column| rows.batch.column(*column)).collect();
+        let hashes = if numbered {
+            hash_columns(&rows.batch)
+        } else {
+            Vec::new()
+        };
+        let keys: Vec<_> = self
+            .chain
+            .key_columns
+            .iter()
+            .map(|column| rows.batch.column(*column))
+            .collect();
         let mut picked: Vec<u32> = Vec::with_capacity(rows.fates.len());
         let mut ops = Vec::with_capacity(rows.fates.len());
         let mut live_ms = Vec::with_capacity(rows.fates.len());
@@ -120,7 +131,9 @@ impl Finisher {
         match fate {
             Fate::Live => {
                 let empty_at = rows.empty_at[row];
-                let bits = self.written.change(slot, row, hashes, Liveness::Live, empty_at, frontier);
+                let bits =
+                    self.written
+                        .change(slot, row, hashes, Liveness::Live, empty_at, frontier);
                 (Op::Upsert, bits)
             }
             Fate::Empty => match self.chain.on_empty {
@@ -129,7 +142,9 @@ impl Finisher {
                 OnEmpty::Zero if standing == Liveness::Absent => (Op::Upsert, 0),
                 OnEmpty::Zero => {
                     let zero = Liveness::Zero;
-                    let bits = self.written.change(slot, row, hashes, zero, frontier, frontier);
+                    let bits = self
+                        .written
+                        .change(slot, row, hashes, zero, frontier, frontier);
                     (Op::Upsert, bits)
                 }
                 OnEmpty::Delete => self.delete(slot, standing),
@@ -140,7 +155,14 @@ impl Finisher {
 
     fn delete(&mut self, slot: u32, standing: Liveness) -> (Op, u64) {
         self.written.forget(slot);
-        (Op::Delete, if standing == Liveness::Absent { 0 } else { u64::MAX })
+        (
+            Op::Delete,
+            if standing == Liveness::Absent {
+                0
+            } else {
+                u64::MAX
+            },
+        )
     }
 }
 

@@ -59,8 +59,18 @@ impl SourceShard {
         groups: Vec<Option<WindowOperator>>,
         late: Option<(Sender<Vec<SideRow>>, String)>,
     ) -> Self {
-        let time = SourceTime { frontier: NO_TIME, watermark: NO_TIME, behind: true };
-        Self { program, groups, time, ended: false, late }
+        let time = SourceTime {
+            frontier: NO_TIME,
+            watermark: NO_TIME,
+            behind: true,
+        };
+        Self {
+            program,
+            groups,
+            time,
+            ended: false,
+            late,
+        }
     }
 }
 
@@ -138,7 +148,10 @@ impl Shard {
             if report.is_empty() {
                 continue;
             }
-            add(&self.stats.late, report.iter().map(|late| late.rows.len()).sum());
+            add(
+                &self.stats.late,
+                report.iter().map(|late| late.rows.len()).sum(),
+            );
             if let Some((table, topic)) = &source.late {
                 let of_set = |set: SetId| {
                     self.queries.iter().find(|query| {
@@ -153,7 +166,11 @@ impl Shard {
                 }
             }
         }
-        for query in self.queries.iter_mut().filter(|q| q.chain.source == rows.source) {
+        for query in self
+            .queries
+            .iter_mut()
+            .filter(|q| q.chain.source == rows.source)
+        {
             query.rows(self.number, rows, &self.stats)?;
         }
         self.sources[rows.source].time = rows.after;
@@ -167,7 +184,11 @@ impl Shard {
         for operator in self.sources[source].groups.iter_mut().flatten() {
             more |= operator.advance(time.frontier, time.watermark, TIMERS_AT_ONCE);
         }
-        for query in self.queries.iter_mut().filter(|query| query.chain.source == source) {
+        for query in self
+            .queries
+            .iter_mut()
+            .filter(|query| query.chain.source == source)
+        {
             more |= query.advance(time);
         }
         self.timers_left |= more;
@@ -218,7 +239,11 @@ impl Shard {
             }
         }
         self.report(true);
-        Ok(if self.queries.iter().all(|query| query.done) { Poll::Done } else { Poll::Idle(None) })
+        Ok(if self.queries.iter().all(|query| query.done) {
+            Poll::Done
+        } else {
+            Poll::Idle(None)
+        })
     }
 
     fn report(&mut self, now_or_never: bool) {
@@ -227,7 +252,10 @@ impl Shard {
             return;
         }
         let mut totals = [0_u64; 4];
-        let groups = self.sources.iter().flat_map(|source| source.groups.iter().flatten());
+        let groups = self
+            .sources
+            .iter()
+            .flat_map(|source| source.groups.iter().flatten());
         let operators = groups
             .map(WindowOperator::stats)
             .chain(self.queries.iter().flat_map(QueryShard::stats));
@@ -285,7 +313,11 @@ impl Shard {
                 let sent = self.serve(true)?;
                 let behind = self.sources.iter().any(|source| source.time.behind);
                 let wait = if behind { COALESCE_BEHIND } else { STATS_EVERY };
-                Ok(if sent { Poll::Ready } else { Poll::Idle(Some(wait)) })
+                Ok(if sent {
+                    Poll::Ready
+                } else {
+                    Poll::Idle(Some(wait))
+                })
             }
             Err(TryRecvError::Disconnected) => {
                 // Its sequencers are gone, as after an error: what is left, is sent.

@@ -8,7 +8,7 @@ use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
 use crate::scan::program::QueryInput;
 use crate::sink::message::SinkMessage;
-use crate::stats::Stats;
+use crate::stats::{Stats, add};
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
@@ -99,7 +99,15 @@ impl QueryShard {
         let mut after_over = false;
         let first = match chain.steps.first().map(|step| (step, &step.keyed)) {
             None => First::None,
-            Some((_, Keyed::Window { window, emit, aggregates, .. })) => {
+            Some((
+                _,
+                Keyed::Window {
+                    window,
+                    emit,
+                    aggregates,
+                    ..
+                },
+            )) => {
                 let group = input.group.ok_or(EngineError::Defect)?;
                 let set = SetSpec {
                     filter: input.gate,
@@ -108,9 +116,14 @@ impl QueryShard {
                     aggregates: remap(aggregates, &input.columns),
                     retracting: false,
                 };
-                let operator =
-                    groups.get_mut(group).and_then(Option::as_mut).ok_or(EngineError::Defect)?;
-                First::Set { group, set: operator.add_set(&set) }
+                let operator = groups
+                    .get_mut(group)
+                    .and_then(Option::as_mut)
+                    .ok_or(EngineError::Defect)?;
+                First::Set {
+                    group,
+                    set: operator.add_set(&set),
+                }
             }
             Some((step, keyed @ Keyed::Group { .. })) => {
                 let encoder = StepState::identity_encoder(step)?;
@@ -140,11 +153,18 @@ impl QueryShard {
             }
         };
         let all: Vec<_> = chain.steps.iter().chain(&chain.tail).collect();
-        let asked =
-            |at: usize| all.get(at + 1).is_some_and(|step| StepState::asks_identity(step));
+        let asked = |at: usize| {
+            all.get(at + 1)
+                .is_some_and(|step| StepState::asks_identity(step))
+        };
         let mut rest = Vec::new();
         for (at, step) in chain.steps.iter().enumerate().skip(1) {
-            rest.push(StepState::new(&chain.name, step, after_over && at == 1, asked(at))?);
+            rest.push(StepState::new(
+                &chain.name,
+                step,
+                after_over && at == 1,
+                asked(at),
+            )?);
         }
         let identity = match chain.steps.first() {
             Some(step) if asked(0) && !after_over => Some(StepState::identity_encoder(step)?),
@@ -185,10 +205,17 @@ impl QueryShard {
             None if shard == 0 => &rows.fresh,
             None => return Ok(()),
         };
-        let gate = self.input.gate.map(|gate| rows.evaluation.columns[gate].as_boolean());
+        let gate = self
+            .input
+            .gate
+            .map(|gate| rows.evaluation.columns[gate].as_boolean());
         let chosen: Vec<u32> = match gate {
             None => all.to_vec(),
-            Some(gate) => all.iter().copied().filter(|row| gate.value(*row as usize)).collect(),
+            Some(gate) => all
+                .iter()
+                .copied()
+                .filter(|row| gate.value(*row as usize))
+                .collect(),
         };
         if chosen.is_empty() {
             return Ok(());
@@ -204,7 +231,7 @@ impl QueryShard {
         match (&mut self.first, keys) {
             (First::None, _) => self.pass(&columns, &chosen, shard, stats),
             (First::Group(operator), Some(keys)) => {
-                operator.process(&Input {
+                let late = operator.process(&Input {
                     keys,
                     rows: &chosen,
                     time: &rows.time,
@@ -213,6 +240,7 @@ impl QueryShard {
                     columns: &columns,
                     retract: None,
                 });
+                add(&stats.late, late.len());
                 Ok(())
             }
             (First::Latest(operator), _) => operator
@@ -243,7 +271,12 @@ impl QueryShard {
         }
     }
 
-    fn after_over(&mut self, delta: &Delta, shard: usize, stats: &Stats) -> Result<(), EngineError> {
+    fn after_over(
+        &mut self,
+        delta: &Delta,
+        shard: usize,
+        stats: &Stats,
+    ) -> Result<(), EngineError> {
         if let Some(next) = self.rest.first_mut() {
             return next.delta(delta, stats);
         }
@@ -258,8 +291,9 @@ impl QueryShard {
             None => vec![true; delta.time.len()],
             Some(retract) => retract.iter().map(|retract| !retract).collect(),
         };
-        let rows: Vec<u32> =
-            (0..added.len() as u32).filter(|row| added[*row as usize]).collect();
+        let rows: Vec<u32> = (0..added.len() as u32)
+            .filter(|row| added[*row as usize])
+            .collect();
         self.pass(delta.batch.columns(), &rows, shard, stats)
     }
 
@@ -292,7 +326,11 @@ impl QueryShard {
             batch,
         };
         if let Some(batch) = self.finisher.finish(&upserts, 0, stats)? {
-            let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: false });
+            let _ = self.sink.send(SinkMessage::Changes {
+                shard,
+                batch,
+                credit: false,
+            });
         }
         Ok(())
     }
@@ -429,7 +467,11 @@ impl QueryShard {
                 self.finisher.freed(&freed);
                 if let Some(batch) = changes {
                     self.credit = 0;
-                    let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: true });
+                    let _ = self.sink.send(SinkMessage::Changes {
+                        shard,
+                        batch,
+                        credit: true,
+                    });
                     return Ok(true);
                 }
             } else {
@@ -443,7 +485,11 @@ impl QueryShard {
                 self.finisher.freed(&freed);
                 if let Some(batch) = changes {
                     self.credit = 0;
-                    let _ = self.sink.send(SinkMessage::Changes { shard, batch, credit: true });
+                    let _ = self.sink.send(SinkMessage::Changes {
+                        shard,
+                        batch,
+                        credit: true,
+                    });
                     return Ok(true);
                 }
             }
@@ -473,7 +519,11 @@ impl QueryShard {
         }
         self.told = Some(time);
         self.credit = 0;
-        let _ = self.sink.send(SinkMessage::Upserts { shard, batches, time });
+        let _ = self.sink.send(SinkMessage::Upserts {
+            shard,
+            batches,
+            time,
+        });
         Ok(true)
     }
 
@@ -502,7 +552,10 @@ impl QueryShard {
             First::Over(operator) => Some(operator.stats()),
             First::None | First::Set { .. } => None,
         };
-        first.into_iter().chain(self.rest.iter().map(StepState::stats)).collect()
+        first
+            .into_iter()
+            .chain(self.rest.iter().map(StepState::stats))
+            .collect()
     }
 
     /// The allowed lateness of the first operator, microseconds.

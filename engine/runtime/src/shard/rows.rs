@@ -106,7 +106,11 @@ pub fn run(
             let result = evaluate(filter, input)?;
             failures += result.failed.map_or(0, |failed| failed.true_count());
             let array = result.array.as_boolean();
-            Some((0..array.len()).map(|row| array.is_valid(row) && array.value(row)).collect())
+            Some(
+                (0..array.len())
+                    .map(|row| array.is_valid(row) && array.value(row))
+                    .collect(),
+            )
         }
     };
     add(&stats.failed_results, failures);
@@ -137,9 +141,8 @@ pub fn upserts(
 ) -> Result<Upserts, EngineError> {
     let rows = changes.slots.len();
     let per_window = !is_one_row_a_key(&step.keyed);
-    let window_columns =
-        matches!(step.keyed, Keyed::Window { window_columns, .. } if window_columns)
-            || (per_window && matches!(step.keyed, Keyed::Window { .. }));
+    let window_columns = matches!(step.keyed, Keyed::Window { window_columns, .. } if window_columns)
+        || (per_window && matches!(step.keyed, Keyed::Window { .. }));
     let identities = match identity {
         None => Vec::new(),
         Some(encoder) => {
@@ -164,8 +167,12 @@ pub fn upserts(
         columns.clear();
     }
     if window_columns {
-        columns.push(Arc::new(TimestampMicrosecondArray::from(changes.window_start)));
-        columns.push(Arc::new(TimestampMicrosecondArray::from(changes.window_end)));
+        columns.push(Arc::new(TimestampMicrosecondArray::from(
+            changes.window_start,
+        )));
+        columns.push(Arc::new(TimestampMicrosecondArray::from(
+            changes.window_end,
+        )));
     }
     columns.extend(changes.aggregates);
     let output = batch(&step.output, columns, rows)?;

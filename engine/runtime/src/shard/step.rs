@@ -11,8 +11,8 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 use std::time::Duration;
-use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
 use tidewheel_core::Op as RowOp;
+use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
 use tidewheel_kernel::change::OperatorStats;
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::{KeyEncoder, Keys};
@@ -59,7 +59,10 @@ pub struct StepState {
 /// The types of some columns.
 #[must_use]
 pub fn types(schema: &SchemaRef, columns: &[usize]) -> Vec<DataType> {
-    columns.iter().map(|column| schema.field(*column).data_type().clone()).collect()
+    columns
+        .iter()
+        .map(|column| schema.field(*column).data_type().clone())
+        .collect()
 }
 
 /// Microseconds of a duration.
@@ -71,12 +74,22 @@ pub fn micros(duration: Duration) -> i64 {
 /// The regroup operator of a Group step.
 #[must_use]
 pub fn regroup(keyed: &Keyed, encoder: KeyEncoder, retracting: bool) -> Option<RegroupOperator> {
-    let Keyed::Group { window_end, emit, state_ttl, aggregates, .. } = keyed else { return None };
+    let Keyed::Group {
+        window_end,
+        emit,
+        state_ttl,
+        aggregates,
+        ..
+    } = keyed
+    else {
+        return None;
+    };
     Some(RegroupOperator::new(
         encoder,
         RegroupSpec {
             filter: None,
             emit: *emit,
+            window_start: None,
             window_end: *window_end,
             state_ttl: state_ttl.map(micros),
             aggregates: aggregates.clone(),
@@ -106,7 +119,13 @@ impl StepState {
         let encoder = Self::identity_encoder(step)?;
         let mut differ = None;
         let operator = match &step.keyed {
-            Keyed::Window { time, window, emit, aggregates, .. } => {
+            Keyed::Window {
+                time,
+                window,
+                emit,
+                aggregates,
+                ..
+            } => {
                 differ = Some(Differ::new(&step.input, Some(*time))?);
                 let set = SetSpec {
                     filter: None,
@@ -115,13 +134,13 @@ impl StepState {
                     aggregates: aggregates.clone(),
                     retracting: true,
                 };
-                let mut operator = WindowOperator::new(encoder.clone(), Vec::new());
+                let mut operator = WindowOperator::new(Self::identity_encoder(step)?, Vec::new());
                 let id = operator.add_set(&set);
                 Operator::Window(Box::new(operator), id)
             }
             Keyed::Group { window_end, .. } => {
                 differ = Some(Differ::new(&step.input, *window_end)?);
-                let operator = regroup(&step.keyed, encoder.clone(), true);
+                let operator = regroup(&step.keyed, Self::identity_encoder(step)?, true);
                 Operator::Group(Box::new(operator.ok_or_else(|| refuse("not a group"))?))
             }
             Keyed::Latest { keys, state_ttl } => Operator::Latest(Box::new(
@@ -132,7 +151,14 @@ impl StepState {
                 )
                 .map_err(failed)?,
             )),
-            Keyed::TopN { identity, partition, order, limit, rank_used, window_end } => {
+            Keyed::TopN {
+                identity,
+                partition,
+                order,
+                limit,
+                rank_used,
+                window_end,
+            } => {
                 let spec = TopNSpec {
                     identity: identity.clone(),
                     partition: partition.clone(),
@@ -145,20 +171,30 @@ impl StepState {
                         })
                         .collect(),
                     limit: *limit,
-                    rank: if *rank_used { Rank::Column } else { Rank::Unused },
+                    rank: if *rank_used {
+                        Rank::Column
+                    } else {
+                        Rank::Unused
+                    },
                     window_end: *window_end,
                 };
                 let operator = TopNOperator::new(SchemaRef::clone(&step.input), spec);
                 Operator::TopN(Box::new(operator.map_err(failed)?))
             }
             Keyed::Over { .. } => {
-                return Err(refuse("OVER can only read the rows of a table, not another result"));
+                return Err(refuse(
+                    "OVER can only read the rows of a table, not another result",
+                ));
             }
         };
         if after_over {
             differ = None;
         }
-        let identity = if asked { Some(Self::identity_encoder(step)?) } else { None };
+        let identity = if asked {
+            Some(Self::identity_encoder(step)?)
+        } else {
+            None
+        };
         Ok(Self {
             encoder,
             identity,
@@ -254,7 +290,10 @@ impl StepState {
                 let late = operator.process(&input);
                 add(&stats.late, late.iter().map(|late| late.rows.len()).sum());
             }
-            Operator::Group(operator) => operator.process(&input),
+            Operator::Group(operator) => {
+                let late = operator.process(&input);
+                add(&stats.late, late.len());
+            }
             Operator::Latest(operator) => operator
                 .process(&LatestInput {
                     columns,
@@ -270,8 +309,13 @@ impl StepState {
     }
 
     fn keys(&self, columns: &[ArrayRef], rows: usize) -> Result<Keys, EngineError> {
-        let keys: Vec<ArrayRef> =
-            self.step.keyed.keys().iter().map(|key| Arc::clone(&columns[*key])).collect();
+        let keys: Vec<ArrayRef> = self
+            .step
+            .keyed
+            .keys()
+            .iter()
+            .map(|key| Arc::clone(&columns[*key]))
+            .collect();
         self.encoder
             .encode(&keys, rows)
             .map_err(|error| EngineError::Expression(error.to_string()))
@@ -331,9 +375,7 @@ impl StepState {
             Operator::Over(_) => None,
         };
         match changes {
-            Some(changes) => {
-                upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some)
-            }
+            Some(changes) => upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some),
             None => Ok(None),
         }
     }
@@ -432,7 +474,12 @@ pub fn over(
     let columns = out.rows.columns().to_vec();
     let output = super::rows::batch(&step.output, columns, out.retract.len())?;
     let (batch, passes) = run(&step.program, &output, stats)?;
-    let delta = Delta { batch, retract: Some(out.retract), time: out.time, seq: out.seq };
+    let delta = Delta {
+        batch,
+        retract: Some(out.retract),
+        time: out.time,
+        seq: out.seq,
+    };
     Ok(Some(match passes {
         None => delta,
         Some(passes) => keep(delta, &passes)?,
@@ -444,8 +491,9 @@ pub fn over(
 /// # Errors
 /// Not to be expected.
 pub fn keep(delta: Delta, passes: &[bool]) -> Result<Delta, EngineError> {
-    let rows: Vec<u32> =
-        (0..passes.len() as u32).filter(|row| passes[*row as usize]).collect();
+    let rows: Vec<u32> = (0..passes.len() as u32)
+        .filter(|row| passes[*row as usize])
+        .collect();
     let of = |values: &[i64]| rows.iter().map(|row| values[*row as usize]).collect();
     Ok(Delta {
         time: of(&delta.time),
@@ -454,10 +502,7 @@ pub fn keep(delta: Delta, passes: &[bool]) -> Result<Delta, EngineError> {
             .retract
             .as_ref()
             .map(|retract| rows.iter().map(|row| retract[*row as usize]).collect()),
-        batch: take_record_batch(
-            &delta.batch,
-            &arrow::array::UInt32Array::from(rows),
-        )
-        .map_err(|error| EngineError::Expression(error.to_string()))?,
+        batch: take_record_batch(&delta.batch, &arrow::array::UInt32Array::from(rows))
+            .map_err(|error| EngineError::Expression(error.to_string()))?,
     })
 }

@@ -1,8 +1,9 @@
 //! What was last written of each key, as hashes, so that nothing is written that did not change.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+};
 use tidewheel_core::EventTime;
 use tidewheel_core::text::write_json;
 use tidewheel_core::time::NO_TIME;
@@ -34,7 +35,10 @@ impl Written {
     /// For rows of `columns` columns.
     #[must_use]
     pub fn new(columns: usize) -> Self {
-        Self { columns, ..Self::default() }
+        Self {
+            columns,
+            ..Self::default()
+        }
     }
 
     fn reach(&mut self, slot: usize) {
@@ -49,7 +53,10 @@ impl Written {
     /// What stands for a key.
     #[must_use]
     pub fn liveness(&self, slot: u32) -> Liveness {
-        self.live.get(slot as usize).copied().unwrap_or(Liveness::Absent)
+        self.live
+            .get(slot as usize)
+            .copied()
+            .unwrap_or(Liveness::Absent)
     }
 
     /// Marks a key as deleted or freed.
@@ -106,30 +113,48 @@ pub fn hash_columns(batch: &RecordBatch) -> Vec<Vec<u64>> {
 
 fn hash_column(column: &ArrayRef) -> Vec<u64> {
     let rows = column.len();
-    let valid = |row: usize, hash: u64| if column.is_valid(row) { hash } else { NULL_HASH };
+    let valid = |row: usize, hash: u64| {
+        if column.is_valid(row) {
+            hash
+        } else {
+            NULL_HASH
+        }
+    };
     let word = |word: u64| xxh3_64(&word.to_le_bytes());
     match column.data_type() {
         DataType::Int64 => {
             let array = column.as_primitive::<Int64Type>();
-            (0..rows).map(|row| valid(row, word(array.value(row) as u64))).collect()
+            (0..rows)
+                .map(|row| valid(row, word(array.value(row) as u64)))
+                .collect()
         }
         DataType::Float64 => {
             let array = column.as_primitive::<Float64Type>();
-            (0..rows).map(|row| valid(row, word(array.value(row).to_bits()))).collect()
+            (0..rows)
+                .map(|row| valid(row, word(array.value(row).to_bits())))
+                .collect()
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let array = column.as_primitive::<TimestampMicrosecondType>();
-            (0..rows).map(|row| valid(row, word(array.value(row) as u64))).collect()
+            (0..rows)
+                .map(|row| valid(row, word(array.value(row) as u64)))
+                .collect()
         }
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             let array = column.as_primitive::<TimestampMillisecondType>();
-            (0..rows).map(|row| valid(row, word(array.value(row) as u64))).collect()
+            (0..rows)
+                .map(|row| valid(row, word(array.value(row) as u64)))
+                .collect()
         }
         DataType::Utf8View => {
             let array = column.as_string_view();
             (0..rows)
                 .map(|row| {
-                    if array.is_valid(row) { xxh3_64(array.value(row).as_bytes()) } else { NULL_HASH }
+                    if array.is_valid(row) {
+                        xxh3_64(array.value(row).as_bytes())
+                    } else {
+                        NULL_HASH
+                    }
                 })
                 .collect()
         }
@@ -137,7 +162,11 @@ fn hash_column(column: &ArrayRef) -> Vec<u64> {
             let array = column.as_string::<i32>();
             (0..rows)
                 .map(|row| {
-                    if array.is_valid(row) { xxh3_64(array.value(row).as_bytes()) } else { NULL_HASH }
+                    if array.is_valid(row) {
+                        xxh3_64(array.value(row).as_bytes())
+                    } else {
+                        NULL_HASH
+                    }
                 })
                 .collect()
         }

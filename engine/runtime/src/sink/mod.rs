@@ -82,7 +82,11 @@ impl SinkTask {
         errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
         give_up: Arc<std::sync::atomic::AtomicBool>,
     ) -> Self {
-        let time = SourceTime { frontier: NO_TIME, watermark: NO_TIME, behind: true };
+        let time = SourceTime {
+            frontier: NO_TIME,
+            watermark: NO_TIME,
+            behind: true,
+        };
         let state = State {
             queue: VecDeque::new(),
             times: vec![(time, false); shards.len()],
@@ -111,7 +115,10 @@ impl SinkTask {
     }
 
     fn credit(&mut self, shard: usize) {
-        let message = Feedback::Credit { query: self.query, rows: CREDIT_ROWS };
+        let message = Feedback::Credit {
+            query: self.query,
+            rows: CREDIT_ROWS,
+        };
         let _ = self.shards[shard].send(message);
     }
 
@@ -119,7 +126,9 @@ impl SinkTask {
     fn credit_later(&mut self, shard: usize) {
         match self.chain.emit_every {
             Some(every) if !self.all_ended() => {
-                self.state.credits.push((shard, self.env.monotonic() + every));
+                self.state
+                    .credits
+                    .push((shard, self.env.monotonic() + every));
             }
             _ => self.credit(shard),
         }
@@ -131,11 +140,19 @@ impl SinkTask {
 
     fn handle(&mut self, message: SinkMessage) -> Result<(), EngineError> {
         match message {
-            SinkMessage::Changes { shard, batch, credit } => {
+            SinkMessage::Changes {
+                shard,
+                batch,
+                credit,
+            } => {
                 self.state.queue.push_back((batch, credit.then_some(shard)));
                 Ok(())
             }
-            SinkMessage::Upserts { shard, batches, time } => {
+            SinkMessage::Upserts {
+                shard,
+                batches,
+                time,
+            } => {
                 for rows in &batches {
                     if let Some(first) = self.tail.first_mut() {
                         first.upserts(rows, &self.stats)?;
@@ -162,7 +179,11 @@ impl SinkTask {
                 watermark: a.watermark.min(b.watermark),
                 behind: a.behind || b.behind,
             })
-            .unwrap_or(SourceTime { frontier: NO_TIME, watermark: NO_TIME, behind: true })
+            .unwrap_or(SourceTime {
+                frontier: NO_TIME,
+                watermark: NO_TIME,
+                behind: true,
+            })
     }
 
     fn tail(&mut self) -> Result<(), EngineError> {
@@ -194,11 +215,16 @@ impl SinkTask {
 
     /// Writes the first waiting batch. False when the sink is away.
     fn write(&mut self) -> Result<bool, EngineError> {
-        let Some((batch, _)) = self.state.queue.front() else { return Ok(true) };
+        let Some((batch, _)) = self.state.queue.front() else {
+            return Ok(true);
+        };
         let progress = Progress::default();
         let written = self.sink.write(batch, &progress);
         let writes = self.sink.writes();
-        add(&self.stats.writes, writes.saturating_sub(self.state.counted_writes) as usize);
+        add(
+            &self.stats.writes,
+            writes.saturating_sub(self.state.counted_writes) as usize,
+        );
         self.state.counted_writes = writes;
         match written {
             Ok(()) => {
@@ -208,9 +234,10 @@ impl SinkTask {
                 }
                 Ok(true)
             }
-            Err(SinkError::Fatal(message)) => {
-                Err(EngineError::Sink { table: self.chain.sink.name.clone(), message })
-            }
+            Err(SinkError::Fatal(message)) => Err(EngineError::Sink {
+                table: self.chain.sink.name.clone(),
+                message,
+            }),
             Err(SinkError::Retry(message)) => {
                 self.away(&message);
                 Ok(false)
@@ -246,8 +273,13 @@ impl SinkTask {
             return Ok(Poll::Ready);
         }
         let now = self.env.monotonic();
-        let due: Vec<usize> =
-            self.state.credits.iter().filter(|(_, at)| *at <= now).map(|(shard, _)| *shard).collect();
+        let due: Vec<usize> = self
+            .state
+            .credits
+            .iter()
+            .filter(|(_, at)| *at <= now)
+            .map(|(shard, _)| *shard)
+            .collect();
         self.state.credits.retain(|(_, at)| *at > now);
         for shard in due {
             self.credit(shard);
@@ -260,7 +292,11 @@ impl SinkTask {
                 let wait = (self.state.retry_at - now).min(Duration::from_millis(100));
                 return Ok(Poll::Idle(Some(wait)));
             }
-            return Ok(if self.write()? { Poll::Ready } else { Poll::Idle(Some(BACK_OFF.0)) });
+            return Ok(if self.write()? {
+                Poll::Ready
+            } else {
+                Poll::Idle(Some(BACK_OFF.0))
+            });
         }
         match self.inbox.try_recv() {
             Ok(message) => {
@@ -269,7 +305,12 @@ impl SinkTask {
             }
             Err(TryRecvError::Empty) if self.all_ended() => self.close(),
             Err(TryRecvError::Empty) => {
-                let next = self.state.credits.iter().map(|(_, at)| at.saturating_sub(now)).min();
+                let next = self
+                    .state
+                    .credits
+                    .iter()
+                    .map(|(_, at)| at.saturating_sub(now))
+                    .min();
                 Ok(Poll::Idle(next))
             }
             Err(TryRecvError::Disconnected) => self.close(),
@@ -279,7 +320,10 @@ impl SinkTask {
     fn close(&mut self) -> Result<Poll, EngineError> {
         let closed = self.sink.close();
         let writes = self.sink.writes();
-        add(&self.stats.writes, writes.saturating_sub(self.state.counted_writes) as usize);
+        add(
+            &self.stats.writes,
+            writes.saturating_sub(self.state.counted_writes) as usize,
+        );
         self.state.counted_writes = writes;
         closed.map_err(|error| EngineError::Sink {
             table: self.chain.sink.name.clone(),

@@ -44,12 +44,16 @@ impl Task for SideTask {
                 }
             },
         };
-        let Some(batch) = side_batch(&self.table, &rows) else { return Poll::Ready };
+        let Some(batch) = side_batch(&self.table, &rows) else {
+            return Poll::Ready;
+        };
         match self.sink.write(&batch, &Progress::default()) {
             Ok(()) => Poll::Ready,
             Err(SinkError::Fatal(message)) => {
                 let table = self.table.name.clone();
-                self.errors.lock().push(EngineError::Sink { table, message });
+                self.errors
+                    .lock()
+                    .push(EngineError::Sink { table, message });
                 Poll::Done
             }
             Err(SinkError::Retry(message) | SinkError::Rewrite(message)) => {

@@ -4,19 +4,22 @@
 //! slices; each has its own dirty lists. An entry has one timer: the first time at which a slice
 //! enters or leaves the window of some view.
 
-use super::cells::CellSet;
-use super::entries::{DirtyLists, Entries};
-use super::grid::{Grid, MovingWindow, Pick, ROW_TIME_LIMIT, Windows};
-use super::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
-use super::slices::SliceList;
-use super::table::KeyTable;
-use super::tree::Forest;
-use super::wheel::TimerWheel;
+mod late;
+mod read;
+
 use crate::aggregate::Cell;
 use crate::change::{Changes, RowState};
 use crate::input::Input;
 use crate::keys::KeyEncoder;
 use crate::spec::{AggregateSpec, Emit, SetSpec, WINDOW_TIME_GAP};
+use crate::window::cells::{CellSet, Part};
+use crate::window::entries::{DirtyLists, Entries};
+use crate::window::grid::{Grid, MovingWindow, Pick, ROW_TIME_LIMIT, Windows};
+use crate::window::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use crate::window::slices::SliceList;
+use crate::window::table::KeyTable;
+use crate::window::tree::Forest;
+use crate::window::wheel::TimerWheel;
 use hashbrown::HashMap;
 use tidewheel_core::EventTime;
 use tidewheel_core::time::NO_TIME;
@@ -37,6 +40,8 @@ struct Entry {
     expiry: u16,
     /// Views whose last reported row was live.
     live: u16,
+    /// Views with a running value.
+    running: u16,
 }
 
 impl Default for Entry {
@@ -47,8 +52,17 @@ impl Default for Entry {
             event: 0,
             expiry: 0,
             live: 0,
+            running: 0,
         }
     }
+}
+
+/// The running value of a key and view: a cell that holds the rows of slices `from..to`.
+#[derive(Debug)]
+struct Span {
+    cell: Cell,
+    from: i64,
+    to: i64,
 }
 
 #[derive(Debug)]
@@ -61,6 +75,8 @@ struct View {
     removed: bool,
     /// No row is reported as empty.
     keep: bool,
+    /// Running values by slot, of entries whose `running` bit is set.
+    spans: HashMap<u32, Span, foldhash::fast::FixedState>,
 }
 
 /// A slice that was made since time last went on.
@@ -95,6 +111,8 @@ pub(crate) struct MovingLane {
     // Buffers.
     rows: Vec<u32>,
     row_cells: Vec<Cell>,
+    running_rows: Vec<u32>,
+    running_cells: Vec<Cell>,
     taken_back: Vec<(u32, u32, i64)>,
     parts: Vec<Cell>,
 }
@@ -127,9 +145,14 @@ impl MovingLane {
             late_rows: 0,
             rows: Vec::new(),
             row_cells: Vec::new(),
+            running_rows: Vec::new(),
+            running_cells: Vec::new(),
             taken_back: Vec::new(),
             parts: Vec::new(),
         };
+        if pick == Pick::Current {
+            lane.cells.keep_running();
+        }
         lane.add_view(windows);
         Some(lane)
     }
@@ -147,6 +170,7 @@ impl MovingLane {
             dirty: DirtyLists::default(),
             removed: false,
             keep: false,
+            spans: HashMap::default(),
         });
         let view = self.views.len() - 1;
         self.move_views(self.clock);
@@ -252,6 +276,17 @@ impl MovingLane {
             }
             first_needed = first_needed.min(lo);
         }
+        let entry = self.entries.get(slot);
+        for view in bits_of(entry.running) {
+            let lo = if now == self.clock {
+                self.views[view].slices.0
+            } else {
+                self.grid.index(self.views[view].window.range(now).0)
+            };
+            if let Some(span) = self.views[view].spans.get_mut(&slot) {
+                span.slide(lo, &entry.slices, &mut self.cells);
+            }
+        }
         let changes_at = self.changed.get(&slot).copied();
         if changes_at.is_some_and(|at| at <= now) {
             self.changed.remove(&slot);
@@ -281,60 +316,25 @@ impl MovingLane {
                 self.cells.give_back(cell);
             }
             self.changed.remove(&slot);
+            for view in bits_of(entry.running) {
+                if let Some(span) = self.views[view].spans.remove(&slot) {
+                    self.cells.give_back(span.cell);
+                }
+            }
             self.entries.remove(slot, keys);
         }
     }
 
-    /// Keeps the value of the last closed window, if it waits to be read, as it was before a row
-    /// that is late for it.
-    fn freeze(&mut self, slot: u32, watermark: EventTime) {
-        // What is marked from here on is to be read at this time, not at an earlier one.
-        if watermark > self.clock {
-            self.move_views(watermark);
-        }
-        if self.entries.get(slot).armed <= watermark {
-            self.bring_up(slot, watermark);
-        }
-        let entry = self.entries.get_mut(slot);
-        if entry.event | entry.expiry == 0 {
-            return;
-        }
-        let (start, end) = self.views[0].window.range(watermark);
-        if let Some(&(frozen_end, cell)) = self.frozen.get(&slot) {
-            if frozen_end == end {
-                return;
-            }
-            if let Some(cell) = cell {
-                self.cells.give_back(cell);
-            }
-        }
-        let range = (self.grid.index(start), self.grid.index(end));
-        let (first, last) = (
-            entry.slices.position(range.0),
-            entry.slices.position(range.1),
-        );
-        if first == last {
-            self.frozen.insert(slot, (end, None));
-            return;
-        }
-        self.parts.clear();
-        self.forest.cover(
-            &mut entry.slices,
-            range,
-            (first, last),
-            &mut self.cells,
-            &mut self.parts,
-        );
-        let cell = self.cells.take();
-        let merges: Vec<(Cell, Cell)> = self.parts.iter().map(|&part| (cell, part)).collect();
-        self.cells.merge_spans(&merges);
-        self.frozen.insert(slot, (end, Some(cell)));
-    }
-
     fn apply(&mut self, input: &Input<'_>) {
-        self.cells.apply(&self.rows, &self.row_cells, input, false);
+        self.cells
+            .apply(&self.rows, &self.row_cells, input, false, Part::All);
         self.rows.clear();
         self.row_cells.clear();
+        let running = (&self.running_rows, &self.running_cells);
+        self.cells
+            .apply(running.0, running.1, input, false, Part::Running);
+        self.running_rows.clear();
+        self.running_cells.clear();
         if self.taken_back.is_empty() {
             return;
         }
@@ -343,8 +343,16 @@ impl MovingLane {
         for &(row, slot, index) in &taken_back {
             match self.entries.get(slot).slices.get(index) {
                 Some(cell) if self.cells.row_count(cell).is_some_and(|rows| rows > 0) => {
-                    self.cells.apply(&[row], &[cell], input, true);
+                    self.cells.apply(&[row], &[cell], input, true, Part::All);
                     let entry = self.entries.get_mut(slot);
+                    for view in bits_of(entry.running) {
+                        if let Some(span) = self.views[view].spans.get(&slot)
+                            && span.holds(index)
+                        {
+                            self.cells
+                                .apply(&[row], &[span.cell], input, true, Part::Running);
+                        }
+                    }
                     self.forest.touch(&entry.slices, index, &mut self.cells);
                     if self.cells.row_count(cell) == Some(0) {
                         entry.slices.remove(index);
@@ -428,6 +436,14 @@ impl Lane for MovingLane {
             }
             let list = &entry.slices;
             self.forest.touch(list, index, &mut self.cells);
+            for view in bits_of(entry.running) {
+                if let Some(span) = self.views[view].spans.get(&slot)
+                    && span.holds(index)
+                {
+                    self.running_rows.push(row);
+                    self.running_cells.push(span.cell);
+                }
+            }
             self.rows.push(row);
             self.row_cells.push(cell);
             if new && self.pick == Pick::LastClosed {
@@ -518,95 +534,7 @@ impl Lane for MovingLane {
         keys: &mut KeyTable,
         encoder: &KeyEncoder,
     ) -> Option<Changes> {
-        let mut out = ChangeRows::default();
-        let mut looked_at = Vec::new();
-        let bit = 1_u16 << view;
-        let mut nothing: Option<Cell> = None;
-        while out.len() < max {
-            let Some(slot) = self.views[view].dirty.pop(include_expiry) else {
-                break;
-            };
-            let Some(key) = self.entries.key(slot) else {
-                continue;
-            };
-            let entry = self.entries.get_mut(slot);
-            if (entry.event | entry.expiry) & bit == 0 {
-                continue;
-            }
-            let urgent = entry.event & bit != 0;
-            entry.event &= !bit;
-            entry.expiry &= !bit;
-            looked_at.push(slot);
-            let View {
-                window,
-                range,
-                slices: numbers,
-                ..
-            } = &self.views[view];
-            let frozen = match self.frozen.remove(&slot) {
-                Some((end, cell)) if end == range.1 => Some(cell),
-                Some((_, cell)) => {
-                    out.scratch.extend(cell);
-                    None
-                }
-                None => None,
-            };
-            let first = entry.slices.position(numbers.0);
-            let last = entry.slices.position(numbers.1);
-            let (cell, state, empty_at) = if frozen.map_or(first == last, |cell| cell.is_none()) {
-                if entry.live & bit == 0 {
-                    continue;
-                }
-                entry.live &= !bit;
-                if self.views[view].keep {
-                    continue;
-                }
-                let cell = *nothing.get_or_insert_with(|| self.cells.take());
-                (cell, RowState::Empty, self.clock)
-            } else {
-                entry.live |= bit;
-                let mut empty_at = self.clock;
-                for slice in &entry.slices.live()[last.saturating_sub(1)..] {
-                    let start = self.grid.start(slice.index());
-                    if slice.index() >= numbers.1 && window.enter(start) > empty_at {
-                        break;
-                    }
-                    empty_at = window.leave(start);
-                }
-                let cell = match frozen.flatten() {
-                    Some(cell) => {
-                        out.scratch.push(cell);
-                        cell
-                    }
-                    None => {
-                        self.parts.clear();
-                        self.forest.cover(
-                            &mut entry.slices,
-                            *numbers,
-                            (first, last),
-                            &mut self.cells,
-                            &mut self.parts,
-                        );
-                        out.merged(&self.parts, &mut self.cells)
-                    }
-                };
-                (cell, RowState::Live, empty_at)
-            };
-            out.slots.push(slot);
-            out.keys.push(key);
-            out.window_start.push(range.0);
-            out.window_end.push(range.1);
-            out.states.push(state);
-            out.empty_at.push(empty_at);
-            out.urgent.push(urgent);
-            out.cells.push(cell);
-        }
-        out.scratch.extend(nothing);
-        let changes = out.finish(&mut self.cells, keys, encoder);
-        for slot in looked_at {
-            self.forget_if_unused(slot, keys);
-        }
-        changes
+        self.read(view, max, include_expiry, keys, encoder)
     }
 
     fn take_freed(&mut self, view: usize) -> Vec<u32> {
@@ -665,8 +593,17 @@ impl Lane for MovingLane {
         let slots: Vec<u32> = self.entries.slots().collect();
         for slot in slots {
             let entry = self.entries.get_mut(slot);
-            for flags in [&mut entry.event, &mut entry.expiry, &mut entry.live] {
+            let flags = [
+                &mut entry.event,
+                &mut entry.expiry,
+                &mut entry.live,
+                &mut entry.running,
+            ];
+            for flags in flags {
                 *flags &= !(1 << view);
+            }
+            if let Some(span) = self.views[view].spans.remove(&slot) {
+                self.cells.give_back(span.cell);
             }
             self.forget_if_unused(slot, keys);
         }
@@ -688,7 +625,11 @@ impl Lane for MovingLane {
             slices += list.live().len() as u64;
             lists += list.heap_bytes();
         }
-        let dirty: usize = self.views.iter().map(|view| view.dirty.state_bytes()).sum();
+        let dirty: usize = self
+            .views
+            .iter()
+            .map(|view| view.dirty.state_bytes() + view.spans.allocation_size())
+            .sum();
         let bytes = lists
             + dirty
             + self.cells.state_bytes()
@@ -703,6 +644,21 @@ impl Lane for MovingLane {
             state_bytes: bytes as u64,
         }
     }
+}
+
+impl Span {
+    fn holds(&self, index: i64) -> bool {
+        self.from <= index && index < self.to
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits_of(mut bits: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = (bits != 0).then(|| bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        lowest
+    })
 }
 
 /// Whether two lists of aggregates compute the same over the same rows.
