@@ -130,7 +130,14 @@ impl CellSet {
     }
 
     /// Adds row `rows[i]` of the input to cell `cells[i]`, for each `i`; or takes it back.
-    pub(crate) fn apply(&mut self, rows: &[u32], cells: &[Cell], input: &Input<'_>, retract: bool) {
+    pub(crate) fn apply(
+        &mut self,
+        rows: &[u32],
+        cells: &[Cell],
+        input: &Input<'_>,
+        retract: bool,
+        part: Part,
+    ) {
         if rows.is_empty() {
             return;
         }

@@ -8,14 +8,14 @@ mod late;
 mod read;
 
 use crate::aggregate::Cell;
-use crate::change::{Changes, RowState};
+use crate::change::Changes;
 use crate::input::Input;
 use crate::keys::KeyEncoder;
 use crate::spec::{AggregateSpec, Emit, SetSpec, WINDOW_TIME_GAP};
 use crate::window::cells::{CellSet, Part};
 use crate::window::entries::{DirtyLists, Entries};
 use crate::window::grid::{Grid, MovingWindow, Pick, ROW_TIME_LIMIT, Windows};
-use crate::window::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use crate::window::lane::{KeyedRow, Lane, LaneStats};
 use crate::window::slices::SliceList;
 use crate::window::table::KeyTable;
 use crate::window::tree::Forest;

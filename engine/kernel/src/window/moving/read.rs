@@ -45,7 +45,7 @@ impl MovingLane {
                 range,
                 slices: numbers,
                 ..
-            } = &self.views[view];
+            } = self.views[view];
             let frozen = match self.frozen.remove(&slot) {
                 Some((end, cell)) if end == range.1 => Some(cell),
                 Some((_, cell)) => {

@@ -8,7 +8,7 @@
 mod queue;
 
 use crate::aggregate::Cell;
-use crate::change::{Changes, RowState};
+use crate::change::Changes;
 use crate::input::Input;
 use crate::keys::KeyEncoder;
 use crate::spec::{Emit, SetSpec, WINDOW_TIME_GAP, WindowKind};
