@@ -66,7 +66,7 @@ impl Oracle {
         for row in rows {
             match sessions.last_mut() {
                 Some(session) if row.time - session.last().unwrap().time <= gap => {
-                    session.push(row)
+                    session.push(row);
                 }
                 _ => sessions.push(vec![row]),
             }

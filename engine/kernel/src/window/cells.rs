@@ -262,12 +262,6 @@ impl CellSet {
             .map(|group| group.store.bound_reached())
             .sum()
     }
-
-    /// Cells in use.
-    #[cfg(test)]
-    pub(crate) fn used(&self) -> usize {
-        self.next as usize - self.free.len()
-    }
 }
 
 /// Whether a Boolean is true; NULL is not.

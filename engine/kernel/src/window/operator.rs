@@ -57,6 +57,10 @@ pub struct WindowOperator {
 impl WindowOperator {
     /// An operator for keys of this encoder. The sets are numbered in the order given.
     #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the sets are the operator's from here on"
+    )]
     pub fn new(encoder: KeyEncoder, sets: Vec<SetSpec>) -> Self {
         let mut operator = Self {
             encoder,

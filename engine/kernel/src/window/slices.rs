@@ -60,14 +60,37 @@ impl SliceList {
         self.list.len() == self.gone as usize
     }
 
-    /// How many slices come before `index`.
+    /// How many slices come before `index`. Most questions are about the ends, so the search
+    /// gallops from the nearer one.
     pub(crate) fn position(&self, index: i64) -> usize {
         let live = self.live();
-        // Most questions are about the newest slices.
-        match live.last() {
-            Some(last) if last.index() < index => live.len(),
-            _ => live.partition_point(|slice| slice.index() < index),
+        let (Some(first), Some(last)) = (live.first(), live.last()) else {
+            return 0;
+        };
+        if last.index() < index {
+            return live.len();
         }
+        if first.index() >= index {
+            return 0;
+        }
+        let from_front = index - first.index() < last.index() - index;
+        let mut step = 1;
+        let (mut low, mut high) = (0, live.len());
+        while step < live.len() {
+            let at = if from_front { step } else { live.len() - step };
+            let before = live[at].index() < index;
+            if before {
+                low = at + 1;
+            } else {
+                high = at;
+            }
+            // Past it: it lies between the last two steps.
+            if before != from_front {
+                break;
+            }
+            step *= 2;
+        }
+        low + live[low..high].partition_point(|slice| slice.index() < index)
     }
 
     /// The cell of slice `index`, if it has rows.
@@ -140,6 +163,35 @@ impl SliceList {
             self.list.capacity() * size_of::<Slice>()
         } else {
             0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_positions_and_keeps_order() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..200 {
+            let mut list = SliceList::default();
+            let mut model = std::collections::BTreeMap::new();
+            let spread = random.i64(1..300);
+            for cell in 0..random.u32(0..200) {
+                let index = random.i64(-spread..spread) + (1 << 40);
+                let (found, new) = list.get_or_insert(index, || cell);
+                assert_eq!(found, *model.entry(index).or_insert(cell));
+                assert_eq!(new, found == cell);
+                if random.u32(0..20) == 0 {
+                    let before = random.i64(-spread..spread) + (1 << 40);
+                    list.trim(before, |_| ());
+                    model = model.split_off(&before);
+                }
+                let asked = random.i64(-spread - 2..spread + 2) + (1 << 40);
+                assert_eq!(list.position(asked), model.range(..asked).count());
+            }
+            assert!(list.live().iter().map(Slice::index).eq(model.into_keys()));
         }
     }
 }
