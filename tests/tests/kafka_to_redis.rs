@@ -1,0 +1,247 @@
+//! The whole way with real servers: simulated events through Kafka and all shipped queries into
+//! Redis, where every key must hold what the reference says.
+
+mod support_services;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use support_services::{Services, missing};
+use tidewheel_core::env::SystemEnv;
+use tidewheel_core::{Env, SourceText};
+use tidewheel_runtime::{RunOptions, Running, Summary};
+use tidewheel_simulator::{SimEvent, Simulator, SimulatorConfig};
+use tidewheel_sql::CompileContext;
+use tidewheel_tests::reference::{Features, Line, Settings, Value, features, normalise};
+
+const TOPIC: &str = "snowplow-enriched-good";
+/// Partitions of today's events; the one after them is a day behind.
+const PARTITIONS: u32 = 4;
+const EVENTS: usize = 6_000;
+const EVENTS_BEHIND: usize = 1_500;
+const START_MS: i64 = 1_748_772_000_000; // 2025-06-01T10:00:00Z
+const DAY_MS: i64 = 86_400_000;
+const MINUTE_MS: i64 = 60_000;
+/// `scan.max-ahead` of the table.
+const MAX_AHEAD_MS: i64 = MINUTE_MS;
+/// Differences that a failure shows.
+const SHOWN: usize = 40;
+
+/// Events of some 40 minutes, with all that a topic may hold but late rows: disorder stays within
+/// the watermark's 5 s.
+fn simulated(start_ms: i64) -> Simulator {
+    Simulator::new(SimulatorConfig {
+        seed: 11,
+        shoppers: 300,
+        products: 60,
+        start_ms,
+        events_per_second: 2.5,
+        disorder_ms: 4_900,
+        repeat: 0.03,
+        repeat_ms: 30_000,
+        future: 0.01,
+        broken: 0.03,
+        untidy: 0.05,
+        ..SimulatorConfig::default()
+    })
+    .expect("settings")
+}
+
+/// Records with their partitions, in the order of arrival.
+fn records() -> Vec<(u32, Vec<u8>)> {
+    let mut records = Vec::new();
+    // The same shoppers and sessions a day ago: the windows of 24 hours begin amid these events.
+    for event in simulated(START_MS - DAY_MS + 35 * MINUTE_MS).take(EVENTS_BEHIND) {
+        let mut line = event.json;
+        // Other events, so other ids.
+        if line.starts_with(b"{\"id\":\"") && line.len() > 7 {
+            line[7] = b'y';
+        }
+        records.push((PARTITIONS, line));
+    }
+    let today: Vec<SimEvent> = simulated(START_MS).take(EVENTS).collect();
+    // Events of one millisecond count in the order of partition and offset. Which copy of an event
+    // stays is open where the copies lie in several partitions, so events that share their time
+    // with another lie in one.
+    let mut ids = BTreeMap::<String, BTreeSet<String>>::new();
+    for event in &today {
+        let (time, id) = time_and_id(&event.json);
+        ids.entry(time).or_default().insert(id);
+    }
+    let mut random = fastrand::Rng::with_seed(5);
+    for event in today {
+        let (time, _) = time_and_id(&event.json);
+        let mut partition = random.u32(0..PARTITIONS);
+        if !time.is_empty() && ids.get(&time).is_some_and(|ids| ids.len() > 1) {
+            partition = time.bytes().map(u32::from).sum::<u32>() % PARTITIONS;
+        }
+        records.push((partition, event.json));
+    }
+    records
+}
+
+fn time_and_id(line: &[u8]) -> (String, String) {
+    let json: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+    let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+    (text("timestamp"), text("id"))
+}
+
+fn expected(records: &[(u32, Vec<u8>)]) -> Features {
+    let mut offsets = BTreeMap::<u32, u64>::new();
+    let lines: Vec<Line<'_>> = records
+        .iter()
+        .map(|(partition, line)| {
+            let offset = offsets.entry(*partition).or_default();
+            *offset += 1;
+            (*partition, *offset - 1, line.as_slice())
+        })
+        .collect();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    let settings = Settings {
+        latest: Some(i64::try_from(now.as_millis()).expect("a time") + MAX_AHEAD_MS),
+        ..Settings::default()
+    };
+    features(&lines, &settings)
+}
+
+/// All shipped queries, from the servers' topic into the servers' Redis.
+fn run(services: &Services, bad_events: &Path, options: &RunOptions) -> Summary {
+    let mut registry = tidewheel_connectors::registry();
+    tidewheel_formats::register(&mut registry);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../queries");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("queries")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    let texts: Vec<Arc<SourceText>> = files
+        .iter()
+        .map(|path| {
+            Arc::new(SourceText {
+                name: path.display().to_string(),
+                text: std::fs::read_to_string(path).expect("reads"),
+            })
+        })
+        .collect();
+    let mut context = CompileContext::new(&registry);
+    context.environment = BTreeMap::from([
+        ("KAFKA_BROKERS".to_owned(), services.brokers()),
+        ("REDIS_URL".to_owned(), services.redis_url()),
+        ("BAD_EVENTS".to_owned(), bad_events.display().to_string()),
+    ]);
+    context.sets = vec![(
+        "shopper_events".to_owned(),
+        "scan.bounded.mode".to_owned(),
+        "latest-offset".to_owned(),
+    )];
+    let program =
+        tidewheel_sql::compile(&texts, &context).unwrap_or_else(|found| panic!("{found}"));
+    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry));
+    let running = Running::start(&program, &env, options).expect("starts");
+    running.wait().expect("runs")
+}
+
+/// Every difference of two sets of keys, hash fields apart.
+fn differences(wanted: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Vec<String> {
+    let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    keys.into_iter()
+        .filter(|key| wanted.get(*key) != found.get(*key))
+        .map(|key| {
+            let (wanted, found) = (wanted.get(key), found.get(key));
+            format!("{key}\n  expected {wanted:?}\n  found    {found:?}")
+        })
+        .collect()
+}
+
+/// How many keys of each kind there are: the text after the last colon, or the whole `shop` key.
+fn kinds<'a>(keys: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for key in keys {
+        let kind = if key.starts_with("shop:2") {
+            "shop:{minute}"
+        } else if key.starts_with("shop:") {
+            key
+        } else {
+            key.rsplit(':').next().unwrap_or(key)
+        };
+        *kinds.entry(kind.to_owned()).or_default() += 1;
+    }
+    kinds
+}
+
+#[test]
+fn every_key_in_redis_is_what_the_reference_says() {
+    if let Some(program) = missing() {
+        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+        return;
+    }
+    let services = Services::start();
+    let records = records();
+    services.fill(TOPIC, PARTITIONS + 1, &records);
+    let expected = expected(&records);
+    let counts = expected.counts;
+    println!("reference: {counts:?}, frontier {:?}", expected.frontier);
+    assert_eq!(counts.late, 0, "the order of arrival must not matter");
+    assert!(counts.repeats > 50 && counts.future > 20 && counts.bad > counts.future + 20);
+    let wanted = normalise(expected.values);
+    let kinds_wanted = kinds(wanted.keys());
+    println!("{} keys: {kinds_wanted:?}", wanted.len());
+    assert!(kinds_wanted.len() > 40, "every feature must occur");
+
+    let variants = [
+        (2, 2, 256 * 1024),
+        (1, 1, 16 * 1024),
+        (3, 2, 4 * 1024 * 1024),
+    ];
+    let mut failures = Vec::new();
+    for (at, (shards, decoders, chunk_bytes)) in variants.into_iter().enumerate() {
+        services.flush_redis();
+        let bad_events = services.folder.join(format!("bad_events_{at}.jsonl"));
+        let options = RunOptions {
+            shards,
+            decoders,
+            chunk_bytes,
+        };
+        let summary = run(&services, &bad_events, &options);
+        println!("{options:?}: {summary:?}");
+        let (found, eternal) = services.redis_values();
+        assert!(!found.is_empty(), "Redis holds nothing");
+
+        let mut wrong = differences(&wanted, &normalise(found));
+        println!("{options:?}: {} keys differ", wrong.len());
+        // Every table of the queries has a ttl.
+        if !eternal.is_empty() {
+            wrong.insert(0, format!("without a ttl: {:?}", kinds(eternal.iter())));
+        }
+        for (name, wanted, found) in [
+            ("records", records.len(), summary.rows_in),
+            ("bad rows", counts.bad - counts.future, summary.bad),
+            ("future rows", counts.future, summary.future),
+            ("repeats", counts.repeats, summary.repeats),
+            ("late rows", 0, summary.late),
+            ("failed rows", 0, summary.failed_rows),
+        ] {
+            if u64::try_from(wanted) != Ok(found) {
+                wrong.push(format!("{name}\n  expected {wanted}\n  found    {found}"));
+            }
+        }
+        let written = std::fs::read_to_string(&bad_events).expect("bad_events");
+        if written.lines().count() != counts.bad {
+            let count = written.lines().count();
+            wrong.push(format!("bad_events holds {count} rows, not {}", counts.bad));
+        }
+        if !wrong.is_empty() {
+            let shown = wrong.len().min(SHOWN);
+            failures.push(format!(
+                "{options:?}: {} differences\n{}",
+                wrong.len(),
+                wrong[..shown].join("\n")
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

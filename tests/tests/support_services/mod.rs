@@ -1,0 +1,197 @@
+//! A real Kafka broker and a real Redis server, by the scripts in tests/services.
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use redis::Commands;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tidewheel_tests::reference::Value;
+
+/// No test waits longer for something that must come.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The longest record that the broker takes: a broken line may hold a string of 1 MiB.
+const RECORD_BYTES_MAX: &str = "8388608";
+
+/// What the broker needs and this machine has not; `None` when all is there.
+pub(crate) fn missing() -> Option<&'static str> {
+    let there = |program: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    ["java", "mvn"].into_iter().find(|name| !there(name))
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("services")
+        .join(name)
+}
+
+fn run(name: &str, args: &[&str]) {
+    let output = Command::new(script(name))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {args:?}: {text}");
+}
+
+/// Two neighbouring ports that are free: Kafka's controller takes the one after the broker's.
+fn free_port() -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = first.local_addr().expect("address").port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A folder that goes with this process, and the servers in it before.
+// The process that cleans up outlives this one on purpose.
+#[allow(clippy::zombie_processes)]
+fn folder() -> PathBuf {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    let clean = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.5; done; \
+                 \"$2/kafka.sh\" kill \"$3/kafka\"; \"$2/redis.sh\" stop \"$3/redis\"; rm -rf \"$3\"";
+    Command::new("setsid")
+        .args(["sh", "-c", clean, "sh"])
+        .arg(std::process::id().to_string())
+        .arg(script(""))
+        .arg(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("spawns");
+    folder
+}
+
+/// Both servers, which end with this process.
+pub(crate) struct Services {
+    /// A folder for the test's own files.
+    pub(crate) folder: PathBuf,
+    kafka: u16,
+    redis: u16,
+}
+
+impl Services {
+    /// Starts both.
+    pub(crate) fn start() -> Self {
+        let folder = folder();
+        let place = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let (kafka, redis) = (free_port(), free_port());
+        run("redis.sh", &["start", &redis.to_string(), &place("redis")]);
+        run("kafka.sh", &["start", &kafka.to_string(), &place("kafka")]);
+        Self {
+            folder,
+            kafka,
+            redis,
+        }
+    }
+
+    /// The broker's address.
+    pub(crate) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.kafka)
+    }
+
+    /// The Redis server's address.
+    pub(crate) fn redis_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.redis)
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.brokers());
+        config
+    }
+
+    /// Makes a topic of so many partitions and writes the records, each into its partition.
+    pub(crate) fn fill(&self, topic: &str, partitions: u32, records: &[(u32, Vec<u8>)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let count = i32::try_from(partitions).expect("few partitions");
+        let new = NewTopic::new(topic, count, TopicReplication::Fixed(1))
+            .set("max.message.bytes", RECORD_BYTES_MAX);
+        let made = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(admin.create_topics([&new], &AdminOptions::new()));
+        made.expect("creates")[0].as_ref().expect("creates");
+
+        // One request at a time keeps each partition's order, also when one is sent again.
+        let producer: BaseProducer = self
+            .client()
+            .set("message.max.bytes", RECORD_BYTES_MAX)
+            .set("enable.idempotence", "true")
+            .set("queue.buffering.max.messages", "1000000")
+            .create()
+            .expect("a producer");
+        for (partition, record) in records {
+            let record = BaseRecord::<(), [u8]>::to(topic)
+                .partition(i32::try_from(*partition).expect("few partitions"))
+                .payload(record);
+            producer
+                .send(record)
+                .map_err(|(error, _)| error)
+                .expect("sends");
+            producer.poll(Duration::ZERO);
+        }
+        producer.flush(PATIENCE).expect("flushes");
+    }
+
+    fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.redis_url())
+            .expect("url")
+            .get_connection()
+            .expect("connects")
+    }
+
+    /// Empties the Redis server.
+    pub(crate) fn flush_redis(&self) {
+        redis::cmd("FLUSHALL")
+            .exec(&mut self.connection())
+            .expect("flushes");
+    }
+
+    /// All keys of the Redis server but Tidewheel's own, and the keys that never expire.
+    pub(crate) fn redis_values(&self) -> (BTreeMap<String, Value>, Vec<String>) {
+        let mut connection = self.connection();
+        let names: Vec<String> = connection.keys("*").expect("keys");
+        let mut values = BTreeMap::new();
+        let mut eternal = Vec::new();
+        for key in names {
+            if key.starts_with("tidewheel:") {
+                continue;
+            }
+            let kind: String = redis::cmd("TYPE")
+                .arg(&key)
+                .query(&mut connection)
+                .expect("type");
+            let value = match kind.as_str() {
+                "string" => Value::String(connection.get(&key).expect("string")),
+                "hash" => Value::Hash(connection.hgetall(&key).expect("hash")),
+                "zset" => {
+                    let mut members: Vec<(String, f64)> =
+                        connection.zrange_withscores(&key, 0, -1).expect("zset");
+                    members.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+                    Value::SortedSet(members)
+                }
+                other => panic!("{key} is a {other}"),
+            };
+            let ttl: i64 = connection.pttl(&key).expect("ttl");
+            if ttl < 0 {
+                eternal.push(key.clone());
+            }
+            values.insert(key, value);
+        }
+        (values, eternal)
+    }
+}
