@@ -1,7 +1,7 @@
 //! Builds the tasks of a program, connects them, and watches over them.
 
 use crate::error::EngineError;
-use crate::plan::{Chain, Keyed, chain};
+use crate::plan::{Chain, chain};
 use crate::scan::bad::SideRow;
 use crate::scan::dedup::Dedup;
 use crate::scan::partition::TableTime;
@@ -27,7 +27,7 @@ use tidewheel_core::{
     DecodeRequest, Env, SinkRequest, Source, SourceRequest, TableSpec, time::NO_TIME,
 };
 use tidewheel_kernel::keys::KeyEncoder;
-use tidewheel_kernel::window::WindowOperator;
+use tidewheel_kernel::window::{SetId, WindowOperator};
 use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
 
 /// Waiting chunks between the reader and the workers, for each worker.
@@ -467,23 +467,32 @@ impl Builder<'_> {
     ) -> Result<(), EngineError> {
         let mut sources = Vec::new();
         for (source, program) in programs.iter().enumerate() {
-            let windowed: Vec<bool> = (0..program.groups.len())
-                .map(|group| {
-                    let of_source = chains.iter().filter(|chain| chain.source == source);
-                    of_source.zip(&program.inputs).any(|(chain, input)| {
-                        input.group == Some(group)
-                            && matches!(
-                                chain.steps.first().map(|step| &step.keyed),
-                                Some(Keyed::Window { .. })
-                            )
-                    })
-                })
-                .collect();
+            let of_source = chains.iter().filter(|chain| chain.source == source);
+            let of_source: Vec<_> = of_source.zip(&program.inputs).collect();
             let mut groups = Vec::new();
-            for (group, windowed) in program.groups.iter().zip(windowed) {
+            for (number, group) in program.groups.iter().enumerate() {
+                // All sets at once, so that the operator sees which of them can share slices.
+                let mut specs = Vec::new();
+                let mut keeps = Vec::new();
+                for (chain, input) in &of_source {
+                    if input.group == Some(number)
+                        && let Some(spec) = QueryShard::set_spec(chain, input)
+                    {
+                        specs.push(spec);
+                        keeps.push(QueryShard::keeps(chain));
+                    }
+                }
+                if specs.is_empty() {
+                    groups.push(None);
+                    continue;
+                }
                 let encoder = KeyEncoder::new(group.encoder.types())
                     .map_err(|error| EngineError::Expression(error.to_string()))?;
-                groups.push(windowed.then(|| WindowOperator::new(encoder, Vec::new())));
+                let mut operator = WindowOperator::new(encoder, specs);
+                for (set, keep) in (0..).zip(keeps) {
+                    operator.set_keep(SetId(set), keep);
+                }
+                groups.push(Some(operator));
             }
             sources.push(SourceShard::new(
                 Arc::clone(program),
@@ -492,14 +501,24 @@ impl Builder<'_> {
             ));
         }
         let mut next_input = vec![0; programs.len()];
+        // Sets are numbered as the queries come, within each key group.
+        let mut next_set: BTreeMap<(usize, usize), u32> = BTreeMap::new();
         let mut queries = Vec::new();
         for (chain, sink) in chains.iter().zip(sinks) {
             let input = programs[chain.source].inputs[next_input[chain.source]].clone();
             next_input[chain.source] += 1;
+            let set = match (input.group, QueryShard::set_spec(chain, &input)) {
+                (Some(group), Some(_)) => {
+                    let next = next_set.entry((chain.source, group)).or_insert(0);
+                    *next += 1;
+                    Some(SetId(*next - 1))
+                }
+                _ => None,
+            };
             queries.push(QueryShard::new(
                 Arc::clone(chain),
                 input,
-                &mut sources[chain.source].groups,
+                set,
                 sink.clone(),
             )?);
         }

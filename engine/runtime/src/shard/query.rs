@@ -23,6 +23,7 @@ use tidewheel_kernel::over::OverOperator;
 use tidewheel_kernel::regroup::RegroupOperator;
 use tidewheel_kernel::spec::{AggregateSpec, SetSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
+use tidewheel_sql::plan::OnEmpty;
 
 /// Where a query's rows are kept first.
 pub enum First {
@@ -82,14 +83,44 @@ fn remap(aggregates: &[AggregateSpec], columns: &[usize]) -> Vec<AggregateSpec> 
 }
 
 impl QueryShard {
-    /// A query's state; a first window set goes into its key group's operator.
+    /// The set that a query's first windows are, in its key group's operator.
+    #[must_use]
+    pub fn set_spec(chain: &Chain, input: &QueryInput) -> Option<SetSpec> {
+        let Keyed::Window {
+            window,
+            emit,
+            aggregates,
+            ..
+        } = &chain.steps.first()?.keyed
+        else {
+            return None;
+        };
+        Some(SetSpec {
+            filter: input.gate,
+            window: *window,
+            emit: *emit,
+            aggregates: remap(aggregates, &input.columns),
+            retracting: false,
+        })
+    }
+
+    /// Whether a query's first windows keep their last value once they have run empty.
+    #[must_use]
+    pub fn keeps(chain: &Chain) -> bool {
+        chain.on_empty == OnEmpty::Keep
+            && chain.current
+            && chain.steps.len() == 1
+            && chain.tail.is_empty()
+    }
+
+    /// A query's state. `set` is the set of its first windows, where it begins with windows.
     ///
     /// # Errors
     /// A column's type cannot be a key, or the shape is not executed.
     pub fn new(
         chain: Arc<Chain>,
         input: QueryInput,
-        groups: &mut [Option<WindowOperator>],
+        set: Option<SetId>,
         sink: Sender<SinkMessage>,
     ) -> Result<Self, EngineError> {
         let failed = |error: arrow::error::ArrowError| EngineError::Plan {
@@ -99,32 +130,10 @@ impl QueryShard {
         let mut after_over = false;
         let first = match chain.steps.first().map(|step| (step, &step.keyed)) {
             None => First::None,
-            Some((
-                _,
-                Keyed::Window {
-                    window,
-                    emit,
-                    aggregates,
-                    ..
-                },
-            )) => {
-                let group = input.group.ok_or(EngineError::Defect)?;
-                let set = SetSpec {
-                    filter: input.gate,
-                    window: *window,
-                    emit: *emit,
-                    aggregates: remap(aggregates, &input.columns),
-                    retracting: false,
-                };
-                let operator = groups
-                    .get_mut(group)
-                    .and_then(Option::as_mut)
-                    .ok_or(EngineError::Defect)?;
-                First::Set {
-                    group,
-                    set: operator.add_set(&set),
-                }
-            }
+            Some((_, Keyed::Window { .. })) => match (input.group, set) {
+                (Some(group), Some(set)) => First::Set { group, set },
+                _ => return Err(EngineError::Defect),
+            },
             Some((step, keyed @ Keyed::Group { .. })) => {
                 let encoder = StepState::identity_encoder(step)?;
                 let operator = regroup(keyed, encoder, false).ok_or(EngineError::Defect)?;
