@@ -157,6 +157,21 @@ fn differences(wanted: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>
         .collect()
 }
 
+/// The most milliseconds that a key may have to live: from now until its window runs empty, and
+/// its table's ttl after that.
+fn ttl_max(key: &str) -> i64 {
+    let (window, ttl) = match key {
+        _ if key.starts_with("shop:2") => (MINUTE_MS, 2 * DAY_MS),
+        _ if key.ends_with(":last_seen") => (30 * DAY_MS, 30 * DAY_MS),
+        _ if key.starts_with("session:") => (30 * MINUTE_MS, 10 * MINUTE_MS),
+        _ if key.ends_with("_24h") => (DAY_MS, 10 * MINUTE_MS),
+        _ if key.ends_with("_1h") => (60 * MINUTE_MS, 10 * MINUTE_MS),
+        "shop:now" => (MINUTE_MS, 10 * MINUTE_MS),
+        _ => (5 * MINUTE_MS, 10 * MINUTE_MS),
+    };
+    window + ttl
+}
+
 /// How many keys of each kind there are: the text after the last colon, or the whole `shop` key.
 fn kinds<'a>(keys: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
@@ -208,14 +223,20 @@ fn every_key_in_redis_is_what_the_reference_says() {
         };
         let summary = run(&services, &bad_events, &options);
         println!("{options:?}: {summary:?}");
-        let (found, eternal) = services.redis_values();
+        let (found, ttls) = services.redis_values();
         assert!(!found.is_empty(), "Redis holds nothing");
 
         let mut wrong = differences(&wanted, &normalise(found));
         println!("{options:?}: {} keys differ", wrong.len());
-        // Every table of the queries has a ttl.
+        let eternal = ttls.iter().filter(|(_, ttl)| **ttl < 0);
+        let eternal = kinds(eternal.map(|(key, _)| key));
         if !eternal.is_empty() {
-            wrong.insert(0, format!("without a ttl: {:?}", kinds(eternal.iter())));
+            wrong.insert(0, format!("without a ttl: {eternal:?}"));
+        }
+        let long = ttls.iter().filter(|(key, ttl)| **ttl > ttl_max(key));
+        let long = kinds(long.map(|(key, _)| key));
+        if !long.is_empty() {
+            wrong.insert(0, format!("with too long a ttl: {long:?}"));
         }
         for (name, wanted, found) in [
             ("records", records.len(), summary.rows_in),

@@ -161,12 +161,13 @@ impl Services {
             .expect("flushes");
     }
 
-    /// All keys of the Redis server but Tidewheel's own, and the keys that never expire.
-    pub(crate) fn redis_values(&self) -> (BTreeMap<String, Value>, Vec<String>) {
+    /// All keys of the Redis server but Tidewheel's own: their values, and how many milliseconds
+    /// they have to live (-1: for ever).
+    pub(crate) fn redis_values(&self) -> (BTreeMap<String, Value>, BTreeMap<String, i64>) {
         let mut connection = self.connection();
         let names: Vec<String> = connection.keys("*").expect("keys");
         let mut values = BTreeMap::new();
-        let mut eternal = Vec::new();
+        let mut ttls = BTreeMap::new();
         for key in names {
             if key.starts_with("tidewheel:") {
                 continue;
@@ -186,12 +187,9 @@ impl Services {
                 }
                 other => panic!("{key} is a {other}"),
             };
-            let ttl: i64 = connection.pttl(&key).expect("ttl");
-            if ttl < 0 {
-                eternal.push(key.clone());
-            }
+            ttls.insert(key.clone(), connection.pttl(&key).expect("ttl"));
             values.insert(key, value);
         }
-        (values, eternal)
+        (values, ttls)
     }
 }
