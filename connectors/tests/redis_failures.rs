@@ -91,7 +91,8 @@ fn a_lost_connection_to_a_server_that_kept_its_data_is_only_retried() {
         .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"])
         .query(&mut redis)
         .expect("CLIENT KILL");
-    assert_eq!(ended, 1);
+    // The connection that the server was asked by at its start may still be there as well.
+    assert!(ended >= 1);
     retry(sink.write(&batch, &progress(2)));
     sink.write(&batch, &progress(2)).expect("written");
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Live features from SQL: reads event streams, keeps features current in Redis.
 #[derive(Debug, Parser)]
 #[command(name = "tidewheel", version, about, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Print results, errors and logs as JSON, for scripts.
     #[arg(long, global = true)]
     pub json: bool,
@@ -17,7 +17,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the queries of SQL files or folders, until their inputs end or Ctrl-C.
     Run(RunArgs),
     /// Check SQL files or folders and print every error; touches no table.
@@ -32,7 +32,7 @@ pub enum Command {
 
 /// Which queries, and changes to their tables.
 #[derive(Debug, Args)]
-pub struct QueryArgs {
+pub(crate) struct QueryArgs {
     /// SQL files, or folders of which every `*.sql` is read (subfolders are not).
     #[arg(default_value = "queries", value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
@@ -51,7 +51,7 @@ pub struct QueryArgs {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Which queries.
     #[command(flatten)]
     pub queries: QueryArgs,
@@ -68,7 +68,7 @@ pub struct RunArgs {
 
 /// The form of simulated lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ShapeArg {
+pub(crate) enum ShapeArg {
     /// As the topic is written today.
     Today,
     /// As an older transformer wrote it: transactions carry no amounts.
@@ -77,7 +77,7 @@ pub enum ShapeArg {
 
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
-pub struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// Where to: `-` (stdout), a file's path, `log:DIR`, or `kafka:BROKERS/TOPIC`.
     #[arg(long, short, default_value = "-", value_name = "WHERE")]
     pub out: String,
@@ -128,7 +128,7 @@ pub struct SimulateArgs {
 
 /// Arguments of `features`.
 #[derive(Debug, Args)]
-pub struct FeaturesArgs {
+pub(crate) struct FeaturesArgs {
     /// The embedded store's folder.
     #[arg(value_name = "DIR")]
     pub store: PathBuf,

@@ -6,7 +6,7 @@ use tidewheel_runtime::EngineError;
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// The SQL is wrong.
     #[error("{0}")]
     Sql(Diagnostics),
@@ -31,7 +31,7 @@ pub enum CliError {
 
 impl CliError {
     /// Prints the error to stderr.
-    pub fn print(&self, json: bool) {
+    pub(crate) fn print(&self, json: bool) {
         match self {
             Self::Sql(diagnostics) if json => {
                 let list: Vec<_> = diagnostics.0.iter().map(diagnostic_json).collect();
@@ -57,7 +57,7 @@ impl CliError {
     }
 
     /// 2 for wrong arguments or SQL, 1 for everything else.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Sql(_) | Self::Usage(_) => ExitCode::from(2),
             Self::Engine(_) | Self::Io { .. } | Self::Other(_) => ExitCode::from(1),
@@ -65,14 +65,14 @@ impl CliError {
     }
 
     /// An I/O error with what was tried.
-    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |error| Self::Io { what, error }
     }
 }
 
 /// A diagnostic for scripts.
-pub fn diagnostic_json(diagnostic: &tidewheel_core::Diagnostic) -> serde_json::Value {
+pub(crate) fn diagnostic_json(diagnostic: &tidewheel_core::Diagnostic) -> serde_json::Value {
     let place = diagnostic.span.as_ref().map(|span| {
         let (line, column) = span.line_column();
         (

@@ -9,14 +9,14 @@ use tidewheel_core::{Registry, SourceText};
 use tidewheel_sql::plan::Program;
 
 /// Everything that this binary can read and write.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let mut registry = tidewheel_connectors::registry();
     tidewheel_formats::register(&mut registry);
     registry
 }
 
 /// The texts of all files.
-pub fn texts(args: &QueryArgs) -> Result<Vec<Arc<SourceText>>, CliError> {
+pub(crate) fn texts(args: &QueryArgs) -> Result<Vec<Arc<SourceText>>, CliError> {
     let mut texts = Vec::new();
     for path in &args.paths {
         if path.is_dir() {
@@ -69,7 +69,7 @@ fn text(path: &Path) -> Result<Arc<SourceText>, CliError> {
 }
 
 /// Compiles the files, with the redirections of the command line.
-pub fn program(args: &QueryArgs, registry: &Registry) -> Result<Program, CliError> {
+pub(crate) fn program(args: &QueryArgs, registry: &Registry) -> Result<Program, CliError> {
     let texts = texts(args)?;
     let mut context = tidewheel_sql::CompileContext::new(registry);
     context.environment = std::env::vars().collect();

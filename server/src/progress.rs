@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tidewheel_runtime::{Stats, Summary};
 
 /// Shows how far a run is.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     start: Instant,
     before: (Instant, u64),
@@ -16,7 +16,7 @@ pub struct Progress {
 
 impl Progress {
     /// A bar on stderr; hidden where that is no terminal, or `hidden` says so.
-    pub fn new(hidden: bool) -> Self {
+    pub(crate) fn new(hidden: bool) -> Self {
         let bar = ProgressBar::new(0);
         if hidden || !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -31,7 +31,7 @@ impl Progress {
     }
 
     /// Shows the counters.
-    pub fn show(&mut self, stats: &Stats, bounded: bool) {
+    pub(crate) fn show(&mut self, stats: &Stats, bounded: bool) {
         let rows = stats.rows_in.load(Relaxed);
         let now = Instant::now();
         let passed = now - self.before.0;
@@ -67,14 +67,14 @@ impl Progress {
     }
 
     /// Removes the bar.
-    pub fn finish(&self) -> Duration {
+    pub(crate) fn finish(&self) -> Duration {
         self.bar.finish_and_clear();
         self.start.elapsed()
     }
 }
 
 /// A number with thousands set apart.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -87,7 +87,7 @@ pub fn count(number: u64) -> String {
 }
 
 /// The summary for people.
-pub fn summary_text(summary: &Summary, took: Duration) -> String {
+pub(crate) fn summary_text(summary: &Summary, took: Duration) -> String {
     let seconds = took.as_secs_f64().max(1e-9);
     let mut lines = vec![format!(
         "{} rows in {seconds:.2} s ({} rows/s, {:.0} MB/s)",

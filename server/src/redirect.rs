@@ -4,12 +4,12 @@ use crate::cli::QueryArgs;
 use crate::error::CliError;
 
 /// The name that stands for every table that a query reads.
-pub const ALL_SOURCES: &str = tidewheel_sql::ALL_SOURCES;
+pub(crate) const ALL_SOURCES: &str = tidewheel_sql::ALL_SOURCES;
 /// The name that stands for every table that a query writes.
-pub const ALL_SINKS: &str = tidewheel_sql::ALL_SINKS;
+pub(crate) const ALL_SINKS: &str = tidewheel_sql::ALL_SINKS;
 
 /// The options to set, as table, option, value; later ones win.
-pub fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)>, CliError> {
+pub(crate) fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)>, CliError> {
     let mut sets = Vec::new();
     if let Some(from) = &args.from {
         let (connector, place) = split(from, "--from")?;

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// How often a stop was asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicU8>);
+pub(crate) struct Stop(Arc<AtomicU8>);
 
 impl Stop {
     /// Listens from now on.
-    pub fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let stop = Self::default();
         let count = Arc::clone(&stop.0);
         std::thread::spawn(move || {
@@ -38,7 +38,7 @@ impl Stop {
     }
 
     /// How often: 0 go on, 1 stop cleanly, 2 wait for nothing.
-    pub fn count(&self) -> u8 {
+    pub(crate) fn count(&self) -> u8 {
         self.0.load(Relaxed)
     }
 }

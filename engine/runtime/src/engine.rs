@@ -301,7 +301,7 @@ impl Builder<'_> {
         let mut tail = Vec::new();
         for (at, step) in chain.tail.iter().enumerate() {
             let asked = chain.tail.get(at + 1).is_some_and(StepState::asks_identity);
-            tail.push(StepState::new(&chain.name, step, false, asked)?);
+            tail.push(StepState::new(&chain.name, step, false, asked)?.with_ttl(chain.ttl()));
         }
         let task = SinkTask::new(
             number,

@@ -187,6 +187,15 @@ pub struct Chain {
     pub current: bool,
 }
 
+impl Chain {
+    /// After what time the sink forgets a value that is not written again (checked when the table
+    /// was compiled).
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.sink.options.duration("ttl").ok().flatten()
+    }
+}
+
 /// Turns a query's plan into a chain.
 ///
 /// # Errors

@@ -115,7 +115,6 @@ impl Executor for Threads {
     }
 
     fn spawn(&self, mut task: Box<dyn Task>) {
-        let failed = Arc::clone(&self.failed);
         let name = task.name();
         let handle = std::thread::Builder::new()
             .name(name.clone())

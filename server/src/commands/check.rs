@@ -5,7 +5,7 @@ use crate::error::{CliError, diagnostic_json};
 use crate::load::{program, registry};
 
 /// Compiles, and prints warnings and what was found.
-pub fn check(args: &QueryArgs, json: bool) -> Result<(), CliError> {
+pub(crate) fn check(args: &QueryArgs, json: bool) -> Result<(), CliError> {
     let program = program(args, &registry())?;
     let (queries, sources) = (program.queries.len(), program.sources.len());
     if json {

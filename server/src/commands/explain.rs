@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::load::{program, registry};
 
 /// Prints the streaming plan.
-pub fn explain(args: &QueryArgs) -> Result<(), CliError> {
+pub(crate) fn explain(args: &QueryArgs) -> Result<(), CliError> {
     let program = program(args, &registry())?;
     print!("{}", tidewheel_sql::explain(&program));
     Ok(())

@@ -19,7 +19,7 @@ const STORE_WAIT: Duration = Duration::from_secs(30);
 const SHOPPERS_SHOWN: usize = 4;
 
 /// Prints, or watches.
-pub fn features(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
+pub(crate) fn features(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
     if args.watch {
         return watch(args, json);
     }
@@ -60,17 +60,21 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Prints a key and what it holds. A reader that went away (a pipe to `head`) ends the program.
 fn print_entry(key: &str, value: &Value, json: bool) {
-    if !json {
-        println!("{key} = {}", text(value));
-        return;
-    }
-    let value = match value {
-        Value::Text(text) => serde_json::json!(text),
-        Value::Hash(fields) => serde_json::json!(fields),
-        Value::Sorted(_) => serde_json::json!(value.by_score()),
+    let line = if json {
+        let value = match value {
+            Value::Text(text) => serde_json::json!(text),
+            Value::Hash(fields) => serde_json::json!(fields),
+            Value::Sorted(_) => serde_json::json!(value.by_score()),
+        };
+        serde_json::json!({ "key": key, "value": value }).to_string()
+    } else {
+        format!("{key} = {}", text(value))
     };
-    println!("{}", serde_json::json!({ "key": key, "value": value }));
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// What is on the screen.

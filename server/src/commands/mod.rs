@@ -10,7 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::error::CliError;
 
 /// Runs the command.
-pub fn execute(cli: &Cli) -> Result<(), CliError> {
+pub(crate) fn execute(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
         Command::Run(args) => run::run(args, cli.json),
         Command::Check(args) => check::check(args, cli.json),

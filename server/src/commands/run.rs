@@ -15,7 +15,7 @@ use tidewheel_runtime::{RunOptions, Running};
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs until the inputs end, or a signal.
-pub fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
+pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
     let registry = registry();
     let program = program(&args.queries, &registry)?;
     if program.queries.is_empty() {

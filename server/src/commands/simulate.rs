@@ -20,7 +20,7 @@ const FLUSH: Duration = Duration::from_secs(30);
 const PACE: Duration = Duration::from_millis(2);
 
 /// Writes simulated events until enough are written, or a signal.
-pub fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
+pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
     let paced = args.rate > 0.0;
     let defaults = SimulatorConfig::default();
     let config = SimulatorConfig {

@@ -9,7 +9,7 @@ use arrow::array::{Array, UInt32Array};
 use arrow::compute::take_record_batch;
 use std::sync::Arc;
 use tidewheel_core::change::NO_EXPIRY;
-use tidewheel_core::time::{END_OF_TIME, EventTime, MICROS_PER_MILLI};
+use tidewheel_core::time::{END_OF_TIME, EventTime, MICROS_PER_MILLI, NO_TIME};
 use tidewheel_core::{ChangeBatch, Op};
 use tidewheel_sql::plan::OnEmpty;
 
@@ -170,6 +170,9 @@ impl Finisher {
 fn live(empty_at: EventTime, frontier: EventTime) -> i64 {
     if empty_at == END_OF_TIME {
         return NO_EXPIRY;
+    }
+    if frontier == NO_TIME {
+        return 0;
     }
     let micros = empty_at.saturating_sub(frontier).max(0);
     micros / MICROS_PER_MILLI + i64::from(micros % MICROS_PER_MILLI != 0)

@@ -168,12 +168,8 @@ impl QueryShard {
         };
         let mut rest = Vec::new();
         for (at, step) in chain.steps.iter().enumerate().skip(1) {
-            rest.push(StepState::new(
-                &chain.name,
-                step,
-                after_over && at == 1,
-                asked(at),
-            )?);
+            let step = StepState::new(&chain.name, step, after_over && at == 1, asked(at))?;
+            rest.push(step.with_ttl(chain.ttl()));
         }
         let identity = match chain.steps.first() {
             Some(step) if asked(0) && !after_over => Some(StepState::identity_encoder(step)?),

@@ -54,6 +54,13 @@ pub struct StepState {
     /// The watermark that the next rows are judged by.
     watermark: EventTime,
     frontier: EventTime,
+    /// When the last of the rows seen so far runs empty: rows without an end of their own (groups
+    /// over a window's rows, a top-N's) live at most until then.
+    latest_empty_at: EventTime,
+    /// Half the sink's ttl, microseconds of event time: so often such rows are looked at again,
+    /// so that their ttl is renewed in time.
+    look_again: Option<i64>,
+    looked_at: EventTime,
 }
 
 /// The types of some columns.
@@ -203,6 +210,9 @@ impl StepState {
             operator,
             watermark: NO_TIME,
             frontier: NO_TIME,
+            latest_empty_at: NO_TIME,
+            look_again: None,
+            looked_at: NO_TIME,
         })
     }
 
@@ -222,12 +232,33 @@ impl StepState {
         matches!(step.keyed, Keyed::Window { .. } | Keyed::Group { .. })
     }
 
+    /// Says after what time the sink forgets a value that is not written again.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.look_again = ttl.map(|ttl| (micros(ttl) / 2).max(1));
+        self
+    }
+
+    /// When a row runs empty: at its own end, or, without one, at that of the rows below.
+    fn empty_at(&self, fate: Fate, own: EventTime) -> EventTime {
+        match fate {
+            _ if own != END_OF_TIME || self.latest_empty_at == NO_TIME => own,
+            Fate::Live => self.latest_empty_at,
+            Fate::Empty | Fate::Filtered => self.frontier,
+        }
+    }
+
     /// Takes rows that replace one another.
     ///
     /// # Errors
     /// The rows do not fit.
     pub fn upserts(&mut self, rows: &Upserts, stats: &Stats) -> Result<(), EngineError> {
         let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
+        for (fate, empty_at) in rows.fates.iter().zip(&rows.empty_at) {
+            if *fate == Fate::Live && *empty_at != END_OF_TIME {
+                self.latest_empty_at = self.latest_empty_at.max(*empty_at);
+            }
+        }
         match (&mut self.operator, &mut self.differ) {
             (Operator::TopN(operator), _) => {
                 let ops: Vec<RowOp> = rows
@@ -325,6 +356,15 @@ impl StepState {
     pub fn advance(&mut self, time: SourceTime) -> bool {
         self.watermark = time.watermark;
         self.frontier = time.frontier;
+        if let Some(every) = self.look_again
+            && self.latest_empty_at != NO_TIME
+            && self.frontier >= self.looked_at.saturating_add(every)
+        {
+            if self.looked_at != NO_TIME {
+                self.refresh();
+            }
+            self.looked_at = self.frontier;
+        }
         if let Some(differ) = &mut self.differ {
             let lateness = match &self.step.keyed {
                 Keyed::Window { emit, .. } | Keyed::Group { emit, .. } => lateness(*emit),
@@ -375,7 +415,13 @@ impl StepState {
             Operator::Over(_) => None,
         };
         match changes {
-            Some(changes) => upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some),
+            Some(changes) => {
+                let mut rows = upserts(&self.step, changes, self.identity.as_ref(), stats)?;
+                for row in 0..rows.fates.len() {
+                    rows.empty_at[row] = self.empty_at(rows.fates[row], rows.empty_at[row]);
+                }
+                Ok(Some(rows))
+            }
             None => Ok(None),
         }
     }
@@ -404,7 +450,10 @@ impl StepState {
         Ok(Upserts {
             slots: Vec::new(),
             identities: Vec::new(),
-            empty_at: vec![END_OF_TIME; fates.len()],
+            empty_at: fates
+                .iter()
+                .map(|fate| self.empty_at(*fate, END_OF_TIME))
+                .collect(),
             urgent: vec![true; fates.len()],
             batch,
             fates,

@@ -188,6 +188,10 @@ impl SinkTask {
 
     fn tail(&mut self) -> Result<(), EngineError> {
         let time = self.time();
+        // Every shard's frontier is one that the table had, so the highest is its newest: what a
+        // value's time to live is counted from.
+        let frontiers = self.state.times.iter().map(|(time, _)| time.frontier);
+        let newest = frontiers.max().unwrap_or(NO_TIME);
         let last = self.tail.len();
         let mut more = false;
         for at in 0..last {
@@ -203,7 +207,7 @@ impl SinkTask {
         self.state.tail_more = more;
         if let Some(step) = self.tail.last_mut() {
             while let Some(rows) = step.take(CREDIT_ROWS, true, &self.stats)? {
-                if let Some(batch) = self.finisher.finish(&rows, time.frontier, &self.stats)? {
+                if let Some(batch) = self.finisher.finish(&rows, newest, &self.stats)? {
                     self.state.queue.push_back((batch, None));
                 }
             }

@@ -10,7 +10,7 @@
 //! for approximate functions. A function that fails on a cell reads NULL there.
 
 use super::custom_rows::RowCell;
-use arrow::array::{Array, ArrayRef, UInt32Array, new_null_array};
+use arrow::array::{ArrayRef, UInt32Array, new_null_array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::row::{RowConverter, SortField};

@@ -1,5 +1,5 @@
 use super::*;
-use arrow::array::{Float64Array, Int64Array};
+use arrow::array::{Array, Float64Array, Int64Array};
 use arrow::util::display::array_value_to_string;
 use datafusion::execution::SessionStateDefaults;
 use proptest::prelude::*;

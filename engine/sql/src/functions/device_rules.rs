@@ -16,6 +16,10 @@ pub(super) struct Rule {
     /// And none of these.
     pub(super) lacks: &'static [&'static str],
     /// A user agent that meets this rule and none before it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read by the test that walks through the table")
+    )]
     pub(super) example: &'static str,
 }
 
