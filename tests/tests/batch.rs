@@ -139,6 +139,14 @@ impl Window {
         format!("TABLE({name}(TABLE events, DESCRIPTOR(ts), {arguments}))")
     }
 
+    /// The queries that run over it: a WHERE above SESSION is another question.
+    fn queries(self) -> impl Iterator<Item = &'static Query> {
+        let session = matches!(self, Self::Session { .. });
+        QUERIES
+            .iter()
+            .filter(move |query| !session || query.rest.0.is_empty())
+    }
+
     /// Each row's number with each window that holds it.
     fn enumerate(self, rows: &[Row]) -> Vec<(usize, i64, i64)> {
         let mut found = Vec::new();
@@ -342,7 +350,7 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
          WITH ('connector' = 'file', 'format' = 'json', 'path' = '{}');\n",
         input.display()
     );
-    for query in QUERIES {
+    for query in window.queries() {
         text.push_str(&query.statements(&window.from_clause(), folder.path(), keyed));
     }
     let source = Arc::new(SourceText {
@@ -364,6 +372,11 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
         for line in written.lines() {
             let mut row: Value = serde_json::from_str(line).unwrap();
             let op = row.as_object_mut().unwrap().remove("op");
+            if op.as_ref().is_some_and(|op| op == "delete") {
+                // HAVING refused a row that was never there.
+                assert_eq!(results.get(&identity(&row)), None, "{line}");
+                continue;
+            }
             assert_eq!(op, keyed.then(|| Value::from("upsert")), "{line}");
             let before = results.insert(identity(&row), row);
             // A closed window's row is final.
@@ -371,7 +384,7 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
         }
         results
     };
-    QUERIES.iter().map(read).collect()
+    window.queries().map(read).collect()
 }
 
 /// The rows with their windows, sorted by event time and offset.
@@ -420,6 +433,8 @@ fn expanded(rows: &[Row], window: Window) -> RecordBatch {
 fn batch(rows: &[Row], window: Window, keyed: bool) -> Vec<Results> {
     // Of one partition, so that aggregates see the rows in the order of the table.
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    // A scalar function of DataFusion's has the name of an aggregate of ours.
+    context.deregister_udf("list_distinct");
     for function in tidewheel_sql::functions::aggregate_functions() {
         context.register_udaf(function);
     }
@@ -457,7 +472,7 @@ fn batch(rows: &[Row], window: Window, keyed: bool) -> Vec<Results> {
         }
         results
     };
-    QUERIES.iter().map(run).collect()
+    window.queries().map(run).collect()
 }
 
 fn same(got: &Value, want: &Value, loose: bool) -> bool {
@@ -475,9 +490,9 @@ fn same(got: &Value, want: &Value, loose: bool) -> bool {
 }
 
 /// Panics with the first rows that differ.
-fn compare(got: &[Results], want: &[Results], what: &str) {
+fn compare(window: Window, got: &[Results], want: &[Results], what: &str) {
     let mut wrong = String::new();
-    for (query, (got, want)) in QUERIES.iter().zip(got.iter().zip(want)) {
+    for (query, (got, want)) in window.queries().zip(got.iter().zip(want)) {
         assert!(want.len() > 10, "{}: nothing to compare", query.table);
         let keys: BTreeSet<&String> = got.keys().chain(want.keys()).collect();
         let differing: Vec<_> = keys
@@ -506,7 +521,12 @@ fn compare(got: &[Results], want: &[Results], what: &str) {
 
 fn check(seed: u64, window: Window) {
     let rows = rows(seed);
-    for keyed in [false, true] {
+    // A key with window_start is refused for CUMULATE.
+    let cumulates = matches!(window, Window::Cumulate { .. });
+    for keyed in [false, true]
+        .into_iter()
+        .filter(|keyed| !(*keyed && cumulates))
+    {
         let want = batch(&rows, window, keyed);
         for (shards, decoders, chunk_bytes) in [
             (1, 1, 1 << 20),
@@ -521,6 +541,7 @@ fn check(seed: u64, window: Window) {
             };
             let got = stream(&rows, window, keyed, &options);
             compare(
+                window,
                 &got,
                 &want,
                 &format!("{window:?}, keyed {keyed}, {options:?}"),
