@@ -97,7 +97,7 @@ pub(super) fn topic(options: &Options) -> Result<String, ConnectorError> {
     if options.get("topic-pattern").is_some() {
         return Err(ConnectorError::option(
             "topic-pattern",
-            "patterns are not known here; write a table with 'topic' for each topic, and UNION ALL",
+            "patterns are not known here; write a table with 'topic' and an INSERT for each topic",
         ));
     }
     let topic = options.get("topic").unwrap_or_default().trim();
@@ -109,7 +109,7 @@ pub(super) fn topic(options: &Options) -> Result<String, ConnectorError> {
     if topic.contains(';') {
         return Err(ConnectorError::option(
             "topic",
-            "a table reads one topic; write a table for each of them, and UNION ALL",
+            "a table reads one topic; write a table and an INSERT for each of them",
         ));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -240,10 +240,10 @@ mod tests {
     #[test]
     fn what_cannot_run_is_refused_with_advice() {
         for (pairs, part) in [
-            (&[("topic", "a;b")][..], "UNION ALL"),
+            (&[("topic", "a;b")][..], "an INSERT for each"),
             (&[("topic", "")], "'topic' is missing"),
             (&[("topic", "a b")], "no topic's name"),
-            (&[("topic-pattern", "a.*")], "UNION ALL"),
+            (&[("topic-pattern", "a.*")], "an INSERT for each"),
             (&[("scan.startup.mode", "newest")], "earliest-offset"),
             (
                 &[("scan.startup.mode", "timestamp")],

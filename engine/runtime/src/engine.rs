@@ -531,6 +531,7 @@ impl Builder<'_> {
             env: Arc::clone(&self.env),
             stats: Arc::clone(&self.stats),
             errors: Arc::clone(&self.errors),
+            give_up: Arc::clone(&self.give_up),
             timers_left: false,
             unserved: 0,
             expiry_served: Duration::ZERO,

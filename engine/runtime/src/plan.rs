@@ -242,6 +242,11 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
             .collect();
     }
     let tail = steps.split_off(local);
+    if !tail.is_empty() && !query.current {
+        // A window's rows are final once, so the tail must see all of them at one time: one shard
+        // computes them.
+        route.clear();
+    }
     let key_columns: Vec<usize> = query
         .sink_columns
         .iter()

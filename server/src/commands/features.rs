@@ -23,7 +23,7 @@ pub(crate) fn features(args: &FeaturesArgs, json: bool) -> Result<(), CliError> 
     if args.watch {
         return watch(args, json);
     }
-    let store = StoreReader::open(&args.store).map_err(|e| CliError::Other(e.to_string()))?;
+    let store = StoreReader::open(&args.store).map_err(|error| no_store(args, &error))?;
     let mut shown = 0;
     for (key, entry) in store.scan_prefix(&args.prefix, wall_ms()).take(args.limit) {
         print_entry(key, &entry.value, json);
@@ -33,6 +33,13 @@ pub(crate) fn features(args: &FeaturesArgs, json: bool) -> Result<(), CliError> 
         eprintln!("no key begins with '{}'", args.prefix);
     }
     Ok(())
+}
+
+fn no_store(args: &FeaturesArgs, error: &dyn std::fmt::Display) -> CliError {
+    CliError::Other(format!(
+        "{error}; {} is to be a store's folder: make one with tidewheel run --into store:DIR",
+        args.store.display()
+    ))
 }
 
 fn wall_ms() -> i64 {
@@ -96,7 +103,7 @@ fn watch(args: &FeaturesArgs, json: bool) -> Result<(), CliError> {
         match StoreReader::open(&args.store) {
             Ok(store) => break store,
             Err(error) if begin.elapsed() > STORE_WAIT || stop.count() > 0 => {
-                return Err(CliError::Other(error.to_string()));
+                return Err(no_store(args, &error));
             }
             Err(_) => std::thread::sleep(REFRESH),
         }

@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::{Feedback, ShardMessage, SourceRows, SourceTime};
 use query::{First, QueryShard};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use step::TIMERS_AT_ONCE;
 use tidewheel_core::Env;
@@ -34,6 +34,8 @@ const COALESCE_BEHIND: Duration = Duration::from_millis(500);
 const EXPIRY_WAIT: Duration = Duration::from_millis(250);
 /// Messages that are handled before changes are looked for, while more are waiting.
 const MESSAGES_AT_ONCE: usize = 8;
+/// How often a shard that waits for its last sinks looks whether it is to give up.
+const END_WAIT: Duration = Duration::from_millis(100);
 /// How often counters are refreshed.
 const STATS_EVERY: Duration = Duration::from_secs(2);
 
@@ -92,6 +94,8 @@ pub struct Shard {
     pub stats: Arc<Stats>,
     /// Errors that stop the run.
     pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
+    /// Told to stop although not everything could be written.
+    pub give_up: Arc<AtomicBool>,
     /// Timers are due that did not fit the last call.
     pub timers_left: bool,
     /// Messages since changes were looked for.
@@ -230,7 +234,19 @@ impl Shard {
     }
 
     fn finish(&mut self) -> Result<Poll, EngineError> {
-        // All sources have ended and all timers have fired: what is left, is sent, then the end.
+        if self.give_up.load(Relaxed) {
+            // Sinks that are away are not waited for any more.
+            return Ok(Poll::Done);
+        }
+        // All sources have ended and all timers have fired: what is left, is sent, then the end,
+        // without the pauses of EMIT ON CHANGE EVERY.
+        for query in self
+            .queries
+            .iter_mut()
+            .filter(|query| query.chain.emit_every.is_some())
+        {
+            query.credit = crate::sink::CREDIT_ROWS;
+        }
         let sent = self.serve(true)?;
         for query in &mut self.queries {
             if query.credit > 0 && !query.done && !sent {
@@ -242,7 +258,7 @@ impl Shard {
         Ok(if self.queries.iter().all(|query| query.done) {
             Poll::Done
         } else {
-            Poll::Idle(None)
+            Poll::Idle(Some(END_WAIT))
         })
     }
 

@@ -108,6 +108,12 @@ impl Check<'_> {
                 "the OVER functions are LAG, FIRST_VALUE, LAST_VALUE, ROW_NUMBER and the \
                  aggregates over rows before",
             );
+        } else if name == "date_format" {
+            self.refuse(
+                "DATE_FORMAT with Java's patterns is not served yet",
+                at,
+                "write TO_CHAR(ts, '%Y-%m-%d %H:%M') for DATE_FORMAT(ts, 'yyyy-MM-dd HH:mm')",
+            );
         } else if !self.planner.knows_function(&name) {
             let error = Diagnostic::error(
                 format!("there is no function '{}'", ident.value),
