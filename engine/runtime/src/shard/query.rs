@@ -3,7 +3,7 @@
 use super::finish::Finisher;
 use super::message::{SourceRows, SourceTime};
 use super::rows::{Delta, Fate, Upserts, upserts};
-use super::step::{StepState, TIMERS_AT_ONCE, lateness, micros, over, regroup, types};
+use super::step::{StepState, TIMERS_AT_ONCE, micros, over, regroup, types};
 use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
 use crate::scan::program::QueryInput;
@@ -462,41 +462,26 @@ impl QueryShard {
         }
         loop {
             let (rows, more) = self.pull(groups, time, max, include_expiry, stats)?;
-            if self.rest.is_empty() {
-                let freed = self.take_freed(groups);
-                let Some(rows) = rows else {
-                    self.finisher.freed(&freed);
-                    return Ok(more);
-                };
-                let changes = self.finisher.finish(&rows, time.frontier, stats)?;
-                self.finisher.freed(&freed);
-                if let Some(batch) = changes {
-                    self.credit = 0;
-                    let _ = self.sink.send(SinkMessage::Changes {
-                        shard,
-                        batch,
-                        credit: true,
-                    });
-                    return Ok(true);
-                }
+            let of_first = self.take_freed(groups);
+            let freed = if self.rest.is_empty() {
+                of_first
             } else {
-                let _ = self.take_freed(groups);
-                let freed = std::mem::take(&mut self.freed_later);
-                let Some(rows) = rows else {
-                    self.finisher.freed(&freed);
-                    return Ok(more);
-                };
-                let changes = self.finisher.finish(&rows, time.frontier, stats)?;
+                std::mem::take(&mut self.freed_later)
+            };
+            let Some(rows) = rows else {
                 self.finisher.freed(&freed);
-                if let Some(batch) = changes {
-                    self.credit = 0;
-                    let _ = self.sink.send(SinkMessage::Changes {
-                        shard,
-                        batch,
-                        credit: true,
-                    });
-                    return Ok(true);
-                }
+                return Ok(more);
+            };
+            let changes = self.finisher.finish(&rows, time.frontier, stats)?;
+            self.finisher.freed(&freed);
+            if let Some(batch) = changes {
+                self.credit = 0;
+                let _ = self.sink.send(SinkMessage::Changes {
+                    shard,
+                    batch,
+                    credit: true,
+                });
+                return Ok(true);
             }
         }
     }
@@ -561,14 +546,5 @@ impl QueryShard {
             .into_iter()
             .chain(self.rest.iter().map(StepState::stats))
             .collect()
-    }
-
-    /// The allowed lateness of the first operator, microseconds.
-    #[must_use]
-    pub fn lateness(&self) -> i64 {
-        match self.chain.steps.first().map(|step| &step.keyed) {
-            Some(Keyed::Window { emit, .. } | Keyed::Group { emit, .. }) => lateness(*emit),
-            _ => 0,
-        }
     }
 }

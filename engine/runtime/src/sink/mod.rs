@@ -63,7 +63,6 @@ struct State {
     back_off: Duration,
     started: bool,
     counted_writes: u64,
-    tail_more: bool,
 }
 
 impl SinkTask {
@@ -95,7 +94,6 @@ impl SinkTask {
             back_off: BACK_OFF.0,
             started: false,
             counted_writes: 0,
-            tail_more: false,
         };
         let finisher = Finisher::new(Arc::clone(&chain));
         Self {
@@ -193,18 +191,14 @@ impl SinkTask {
         let frontiers = self.state.times.iter().map(|(time, _)| time.frontier);
         let newest = frontiers.max().unwrap_or(NO_TIME);
         let last = self.tail.len();
-        let mut more = false;
         for at in 0..last {
             if at > 0 {
                 while let Some(rows) = self.tail[at - 1].take(usize::MAX, true, &self.stats)? {
                     self.tail[at].upserts(&rows, &self.stats)?;
                 }
             }
-            while self.tail[at].advance(time) {
-                more = true;
-            }
+            while self.tail[at].advance(time) {}
         }
-        self.state.tail_more = more;
         if let Some(step) = self.tail.last_mut() {
             while let Some(rows) = step.take(CREDIT_ROWS, true, &self.stats)? {
                 if let Some(batch) = self.finisher.finish(&rows, newest, &self.stats)? {
