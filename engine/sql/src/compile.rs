@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::catalog::options::connector_error;
+use crate::fingerprint;
 use crate::functions::{GEOIP_VARIABLE, GeoDatabase};
 use crate::logical::errors::find_word;
 use crate::logical::planner::Planner;
@@ -113,6 +114,7 @@ fn with_sets_for_all<'a>(
 /// A query on its way through.
 struct Draft<'a> {
     name: String,
+    file: &'a str,
     insert: &'a Insert,
     owned: Vec<usize>,
     settings: SinkSettings,
@@ -134,7 +136,7 @@ pub fn compile(
         .map(|file| parse_file(file, &mut counter, &mut found))
         .collect();
     let context = &with_sets_for_all(context, &statements);
-    let settings = Settings::read(&statements, context, &mut found);
+    let settings = Settings::of_files(&statements, context, &mut found);
     let catalog = Catalog::build(&statements, context, &mut found);
     let geo = geo_database(context, &mut found);
     let planner = Planner::new(&catalog, geo);
@@ -149,15 +151,22 @@ pub fn compile(
     }
     let binder = Binder { times: &times };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
-    for (file, statements) in files.iter().zip(&statements) {
+    for ((file, statements), settings) in files.iter().zip(&statements).zip(&settings) {
         let inserts = statements.iter().filter_map(|s| match s {
             Statement::Insert(insert) => Some(insert.as_ref()),
             _ => None,
         });
         for (n, insert) in inserts.enumerate() {
             let name = query_name(&file.name, n);
-            match draft(name, insert, &catalog, &planner, &binder, &settings) {
-                Ok(draft) => drafts.push(draft),
+            match draft(insert, &catalog, &planner, &binder, settings) {
+                Ok((owned, settings, finished)) => drafts.push(Draft {
+                    name,
+                    file: &file.name,
+                    insert,
+                    owned,
+                    settings,
+                    finished,
+                }),
                 Err(errors) => found.0.extend(errors),
             }
         }
@@ -208,6 +217,7 @@ fn query_name(file: &str, index: usize) -> String {
 }
 
 /// Settings of SET statements.
+#[derive(Debug, Clone, Copy, Default)]
 struct Settings {
     state_ttl: Option<Duration>,
 }
@@ -225,19 +235,45 @@ const SETTINGS_IGNORED: &[&str] = &[
 ];
 
 impl Settings {
-    fn read(
+    /// The settings of each file. A SET is for the queries of its file; in a file without
+    /// queries it is for those of all files that do not set the same themselves.
+    fn of_files(
         statements: &[Vec<Statement>],
         context: &CompileContext<'_>,
         found: &mut Diagnostics,
-    ) -> Self {
-        let mut ttl = context.defaults.get("table.exec.state.ttl").cloned();
-        for statement in statements.iter().flatten() {
+    ) -> Vec<Self> {
+        let mut shared = Self::default();
+        let default = context.defaults.get("table.exec.state.ttl");
+        if let Some(value) = default {
+            shared.state_ttl = tidewheel_core::options::parse_duration(value);
+        }
+        let mut own = Vec::with_capacity(statements.len());
+        for statements in statements {
+            let read = Self::read(statements, found);
+            if !statements.iter().any(|s| matches!(s, Statement::Insert(_))) {
+                shared.state_ttl = read.state_ttl.or(shared.state_ttl);
+            }
+            own.push(read);
+        }
+        for settings in &mut own {
+            let state_ttl = settings.state_ttl.or(shared.state_ttl);
+            settings.state_ttl = state_ttl.filter(|ttl| !ttl.is_zero());
+        }
+        own
+    }
+
+    /// The settings of one file; of two of the same the last one holds.
+    fn read(statements: &[Statement], found: &mut Diagnostics) -> Self {
+        let mut settings = Self::default();
+        for statement in statements {
             let Statement::Set(key, value) = statement else {
                 continue;
             };
             let name = key.value.as_str();
+            let near = nearest(name, SETTINGS_USED.iter().copied());
             if SETTINGS_USED.contains(&name) {
-                if tidewheel_core::options::parse_duration(&value.value).is_none() {
+                let parsed = tidewheel_core::options::parse_duration(&value.value);
+                if parsed.is_none() {
                     found.push(
                         Diagnostic::error(
                             format!("'{}' is no duration", value.value),
@@ -246,10 +282,8 @@ impl Settings {
                         .with_advice("write '1 h' or '7 d'"),
                     );
                 }
-                ttl = Some(value.value.clone());
-            } else if nearest(name, SETTINGS_USED.iter().copied()).is_none()
-                && SETTINGS_IGNORED.iter().any(|p| name.starts_with(p))
-            {
+                settings.state_ttl = parsed;
+            } else if near.is_none() && SETTINGS_IGNORED.iter().any(|p| name.starts_with(p)) {
                 found.push(
                     Diagnostic::warning(
                         format!("the setting '{name}' has no effect here"),
@@ -258,7 +292,7 @@ impl Settings {
                     .with_advice("options of tables stand in WITH (…)"),
                 );
             } else {
-                let advice = match nearest(name, SETTINGS_USED.iter().copied()) {
+                let advice = match near {
                     Some(near) => format!("did you mean '{near}'?"),
                     None => format!("the settings are {}", listed(SETTINGS_USED.iter().copied())),
                 };
@@ -271,21 +305,17 @@ impl Settings {
                 );
             }
         }
-        let state_ttl = ttl.and_then(|t| tidewheel_core::options::parse_duration(&t));
-        Self {
-            state_ttl: state_ttl.filter(|ttl| !ttl.is_zero()),
-        }
+        settings
     }
 }
 
-fn draft<'a>(
-    name: String,
-    insert: &'a Insert,
+fn draft(
+    insert: &Insert,
     catalog: &Catalog,
     planner: &Planner<'_>,
     binder: &Binder<'_>,
     defaults: &Settings,
-) -> Result<Draft<'a>, Vec<Diagnostic>> {
+) -> Result<(Vec<usize>, SinkSettings, Finished), Vec<Diagnostic>> {
     let plan = planner.plan_select(&insert.select);
     let Some(table) = catalog.tables.get(&insert.table.value) else {
         let mut errors = plan.err().unwrap_or_default();
@@ -306,13 +336,7 @@ fn draft<'a>(
             sink::finish(bound, &plan, table, &owned, &settings, insert.emit.as_ref())
         })
         .map_err(|refusal| vec![placed(refusal, insert)])?;
-    Ok(Draft {
-        name,
-        insert,
-        owned,
-        settings,
-        finished,
-    })
+    Ok((owned, settings, finished))
 }
 
 fn no_sink(insert: &Insert, catalog: &Catalog) -> Diagnostic {
@@ -398,28 +422,15 @@ fn finish(
 ) -> Option<Program> {
     let mut reads = Reads::new();
     let mut pruned = Vec::new();
-    for draft in drafts {
-        let Draft {
-            name,
-            insert,
-            owned,
-            settings,
-            finished,
-        } = draft;
-        let Finished {
-            root,
-            current,
-            emit_every,
-            lifetime,
-        } = finished;
+    for mut draft in drafts {
+        let root = draft.finished.root;
         let need = sink::all_columns(&root);
         match prune(root, &need, &mut reads) {
             Ok(root) => {
-                pruned.push((
-                    name, insert, owned, settings, root, current, emit_every, lifetime,
-                ));
+                draft.finished.root = root;
+                pruned.push(draft);
             }
-            Err(error) => found.push(internal(&error, insert)),
+            Err(error) => found.push(internal(&error, draft.insert)),
         }
     }
     let mut sources: Vec<SourceTable> = Vec::new();
@@ -427,7 +438,8 @@ fn finish(
     for (name, accesses) in &reads {
         let table = catalog.tables.get(name)?;
         let own = exprs.get(name).cloned().unwrap_or_default();
-        match source::build(table, &own, accesses, catalog) {
+        let fingerprint = fingerprint::of_table(table, context.registry);
+        match source::build(table, &own, accesses, catalog, fingerprint) {
             Ok(built) => {
                 scans.insert(
                     name.clone(),
@@ -443,10 +455,16 @@ fn finish(
         return None;
     }
     let mut queries = Vec::new();
-    for (name, insert, owned, settings, root, current, emit_every, lifetime) in pruned {
+    for draft in pruned {
+        let Draft {
+            insert,
+            settings,
+            finished,
+            ..
+        } = &draft;
         let table = catalog.tables.get(&insert.table.value)?;
         check_connector(catalog, &insert.table.value, true, context, found);
-        if lifetime && settings.state_ttl.is_none() {
+        if finished.lifetime && settings.state_ttl.is_none() {
             found.push(
                 Diagnostic::warning(
                     format!("the values of '{}' are kept for ever", table.spec.name),
@@ -455,15 +473,23 @@ fn finish(
                 .with_advice("give the table 'state-ttl' = '30 d', or window the query"),
             );
         }
-        match physical::build(&root, &scans, settings.state_ttl) {
+        match physical::build(&finished.root, &scans, settings.state_ttl) {
             Ok(root) => queries.push(Query {
-                name,
+                file: draft.file.to_owned(),
+                sql: insert.span.text().to_owned(),
+                fingerprint: fingerprint::of_query(
+                    insert,
+                    settings.state_ttl,
+                    catalog,
+                    context.registry,
+                ),
                 sink: table.spec.clone(),
-                sink_columns: owned,
                 on_empty: settings.on_empty,
-                emit_every,
-                current,
+                emit_every: finished.emit_every,
+                current: finished.current,
                 root,
+                sink_columns: draft.owned,
+                name: draft.name,
             }),
             Err(error) => found.push(internal(&error, insert)),
         }

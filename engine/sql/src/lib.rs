@@ -12,6 +12,7 @@
 mod catalog;
 mod compile;
 mod explain;
+mod fingerprint;
 pub mod functions;
 mod lexer;
 mod logical;

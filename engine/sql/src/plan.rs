@@ -23,6 +23,9 @@ pub struct Program {
 pub struct SourceTable {
     /// Name, physical columns, options.
     pub spec: TableSpec,
+    /// xxh3 of the table's CREATE TABLE and effective options (secrets left out): the same as long
+    /// as its rows mean the same, whatever columns are read.
+    pub fingerprint: u64,
     /// What some query (or the watermark, or dedup) reads of each record; the scan's schema
     /// begins with these, in this order, each named by its path joined with `.`.
     pub read: Vec<ReadColumn>,
@@ -95,6 +98,14 @@ pub enum MetadataKind {
 pub struct Query {
     /// The name: of its file, with `#2`, `#3` … from its second INSERT on.
     pub name: String,
+    /// The name of the file it stands in, as it was given to the compiler.
+    pub file: String,
+    /// Its own INSERT statement as written, without the semicolon.
+    pub sql: String,
+    /// xxh3 of all that its results depend on: its statement, the tables and views that it uses
+    /// with their effective options (secrets left out), the settings in force. Free of white
+    /// space, comments, other queries, and the columns of the scan that queries share.
+    pub fingerprint: u64,
     /// The table it writes.
     pub sink: TableSpec,
     /// For each column of the root's output, its index in the sink's schema.

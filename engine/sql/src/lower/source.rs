@@ -203,6 +203,7 @@ pub(crate) fn build(
     exprs: &SourceExprs,
     accesses: &BTreeSet<access::Access>,
     catalog: &Catalog,
+    fingerprint: u64,
 ) -> Result<SourceTable, Vec<Diagnostic>> {
     let stored: Vec<FieldRef> = table.stored.fields().iter().cloned().collect();
     let mut all = accesses.clone();
@@ -272,6 +273,7 @@ pub(crate) fn build(
         .map_err(internal)?;
     Ok(SourceTable {
         spec: table.spec.clone(),
+        fingerprint,
         read,
         metadata,
         event_time: event_time.transpose().map_err(internal)?,

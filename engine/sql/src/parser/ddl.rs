@@ -48,12 +48,15 @@ pub(crate) struct CreateTable {
     pub options: Vec<(Name, Name)>,
     /// The statement's tokens, to compare two statements.
     pub shape: Vec<Token>,
+    /// How many of them stand before the WITH clause.
+    pub options_at: usize,
     /// The places of its text.
     pub places: crate::lexer::Places,
 }
 
 /// Parses from behind `CREATE [TEMPORARY] TABLE`.
 pub(crate) fn create_table(cursor: &mut Cursor<'_>) -> Parsed<CreateTable> {
+    let from = cursor.position();
     let tokens = cursor.rest();
     cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.qualified_name("a table's name")?;
@@ -65,12 +68,13 @@ pub(crate) fn create_table(cursor: &mut Cursor<'_>) -> Parsed<CreateTable> {
         primary_key: Vec::new(),
         options: Vec::new(),
         shape,
+        options_at: tokens.len(),
         places: cursor.places().clone(),
     };
     if cursor.peek().is_some_and(|t| t.is(&Token::LParen)) {
         columns(cursor, &mut table)?;
     }
-    tail(cursor, &mut table)?;
+    tail(cursor, &mut table, from)?;
     Ok(table)
 }
 
@@ -191,7 +195,7 @@ fn spanned_expression(cursor: &mut Cursor<'_>, stop: &[&str]) -> Parsed<Spanned<
     })
 }
 
-fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Parsed<()> {
+fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable, from: usize) -> Parsed<()> {
     comment(cursor)?;
     if cursor.at_words(&["PARTITIONED", "BY"]) || cursor.at_words(&["DISTRIBUTED"]) {
         return Err(Diagnostic::error(
@@ -207,7 +211,9 @@ fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Parsed<()> {
         )
         .with_advice("write the columns out, and fill the table with INSERT INTO … SELECT"));
     }
-    if cursor.eat_words(&["WITH"]) {
+    if cursor.at_words(&["WITH"]) {
+        table.options_at = cursor.position() - from;
+        cursor.next();
         cursor.expect(&Token::LParen)?;
         while !cursor.peek().is_some_and(|t| t.is(&Token::RParen)) {
             let key = cursor.string("an option's name in single quotes")?;

@@ -46,6 +46,10 @@ pub(crate) struct Insert {
     pub select: SelectText,
     /// EMIT.
     pub emit: Option<EmitClause>,
+    /// The statement's tokens from INTO on.
+    pub shape: Vec<Token>,
+    /// The whole statement.
+    pub span: Span,
 }
 
 /// CREATE VIEW.
@@ -144,7 +148,8 @@ fn statement(
         return create(cursor, from, counter).map(Some);
     }
     if cursor.eat_words(&["INSERT"]) {
-        return insert(cursor, counter).map(|insert| Some(Statement::Insert(Box::new(insert))));
+        return insert(cursor, from, counter)
+            .map(|insert| Some(Statement::Insert(Box::new(insert))));
     }
     if cursor.eat_words(&["SET"]) {
         let key = cursor.string("the setting's name in single quotes")?;
@@ -226,13 +231,19 @@ fn create_view(cursor: &mut Cursor<'_>, counter: &mut usize) -> Parsed<CreateVie
     })
 }
 
-fn insert(cursor: &mut Cursor<'_>, counter: &mut usize) -> Parsed<Insert> {
+fn insert(cursor: &mut Cursor<'_>, from: usize, counter: &mut usize) -> Parsed<Insert> {
     if cursor.at_words(&["OVERWRITE"]) {
         return Err(
             Diagnostic::error("INSERT OVERWRITE is not served", Some(cursor.here()))
                 .with_advice("write INSERT INTO: a keyed table holds the newest value of each key"),
         );
     }
+    let shape = cursor
+        .rest()
+        .iter()
+        .map(|t| t.token.token.clone())
+        .collect();
+    let statement = cursor.span_between(from, cursor.position() + cursor.rest().len());
     cursor.expect_words(&["INTO"])?;
     cursor.eat_words(&["TABLE"]);
     let table = cursor.qualified_name("the table to write")?;
@@ -251,8 +262,8 @@ fn insert(cursor: &mut Cursor<'_>, counter: &mut usize) -> Parsed<Insert> {
                 .with_advice("write INSERT INTO … SELECT … FROM a table"),
         );
     }
-    let from = cursor.position();
-    let emit_at = emit_position(cursor.rest()).map(|n| from + n);
+    let begin = cursor.position();
+    let emit_at = emit_position(cursor.rest()).map(|n| begin + n);
     let emit = match emit_at {
         Some(at) => {
             cursor.seek(at);
@@ -261,7 +272,7 @@ fn insert(cursor: &mut Cursor<'_>, counter: &mut usize) -> Parsed<Insert> {
         None => None,
     };
     let tokens = match emit_at {
-        Some(at) => cursor.slice(from, at),
+        Some(at) => cursor.slice(begin, at),
         None => cursor.rest(),
     };
     if tokens.is_empty() {
@@ -273,6 +284,8 @@ fn insert(cursor: &mut Cursor<'_>, counter: &mut usize) -> Parsed<Insert> {
         columns,
         select,
         emit,
+        shape,
+        span: statement,
     })
 }
 

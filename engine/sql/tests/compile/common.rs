@@ -42,6 +42,13 @@ impl Connector for Named {
         self.format
     }
 
+    fn secret_options(&self) -> &'static [&'static str] {
+        match self.name {
+            "redis" => &["url", "password"],
+            _ => &[],
+        }
+    }
+
     fn source(&self, _: &SourceRequest) -> Result<Box<dyn Source>, ConnectorError> {
         Err(ConnectorError::new("not in this test"))
     }

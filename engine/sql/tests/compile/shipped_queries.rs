@@ -1,7 +1,6 @@
 //! The folder `queries/` compiles as one catalogue, and so do its alternatives beside the events.
 
-mod common;
-
+use crate::common;
 use std::path::Path;
 
 fn sql_files(folder: &Path) -> Vec<(String, String)> {

@@ -1,12 +1,11 @@
 //! Files of SQL beside what comes of them: `errors/*.sql` with the errors, `plans/*.sql` with the
-//! plan. Each begins with the tables of `common/tables.sql`. With `TIDEWHEEL_BLESS=1` in the
+//! plan. Each begins with the tables of `../tables.sql`. With `TIDEWHEEL_BLESS=1` in the
 //! environment the expectations are written anew.
 
-mod common;
-
+use crate::common;
 use std::path::Path;
 
-const TABLES: &str = include_str!("common/tables.sql");
+const TABLES: &str = include_str!("../tables.sql");
 
 fn check(folder: &str, render: impl Fn(&str, &str) -> String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
