@@ -383,9 +383,9 @@ fn check_key(bound: &Bound, table: &Table, key: &[(String, Expr)], per_window: b
     if per_window && let Some(names) = window {
         // Steps of a CUMULATE share their start.
         let cumulate = cumulates(&bound.node);
-        let has_end = exprs.iter().any(|e| {
-            reads_any(e, &[names.end.as_str()]) && (!cumulate || window_part(e, names).is_some())
-        });
+        let has_end = key
+            .iter()
+            .any(|(_, e)| matches!(window_part(e, names), Some(1 | 2)));
         if cumulate && !has_end {
             return Err(Refusal::new(
                 "the windows of CUMULATE share their start",
