@@ -139,14 +139,6 @@ impl Window {
         format!("TABLE({name}(TABLE events, DESCRIPTOR(ts), {arguments}))")
     }
 
-    /// The queries that run over it: a WHERE above SESSION is another question.
-    fn queries(self) -> impl Iterator<Item = &'static Query> {
-        let session = matches!(self, Self::Session { .. });
-        QUERIES
-            .iter()
-            .filter(move |query| !session || query.rest.0.is_empty())
-    }
-
     /// Each row's number with each window that holds it.
     fn enumerate(self, rows: &[Row]) -> Vec<(usize, i64, i64)> {
         let mut found = Vec::new();
@@ -350,7 +342,7 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
          WITH ('connector' = 'file', 'format' = 'json', 'path' = '{}');\n",
         input.display()
     );
-    for query in window.queries() {
+    for query in QUERIES {
         text.push_str(&query.statements(&window.from_clause(), folder.path(), keyed));
     }
     let source = Arc::new(SourceText {
@@ -384,7 +376,7 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
         }
         results
     };
-    window.queries().map(read).collect()
+    QUERIES.iter().map(read).collect()
 }
 
 /// The rows with their windows, sorted by event time and offset.
@@ -472,7 +464,7 @@ fn batch(rows: &[Row], window: Window, keyed: bool) -> Vec<Results> {
         }
         results
     };
-    window.queries().map(run).collect()
+    QUERIES.iter().map(run).collect()
 }
 
 fn same(got: &Value, want: &Value, loose: bool) -> bool {
@@ -490,9 +482,9 @@ fn same(got: &Value, want: &Value, loose: bool) -> bool {
 }
 
 /// Panics with the first rows that differ.
-fn compare(window: Window, got: &[Results], want: &[Results], what: &str) {
+fn compare(got: &[Results], want: &[Results], what: &str) {
     let mut wrong = String::new();
-    for (query, (got, want)) in window.queries().zip(got.iter().zip(want)) {
+    for (query, (got, want)) in QUERIES.iter().zip(got.iter().zip(want)) {
         assert!(want.len() > 10, "{}: nothing to compare", query.table);
         let keys: BTreeSet<&String> = got.keys().chain(want.keys()).collect();
         let differing: Vec<_> = keys
@@ -521,12 +513,7 @@ fn compare(window: Window, got: &[Results], want: &[Results], what: &str) {
 
 fn check(seed: u64, window: Window) {
     let rows = rows(seed);
-    // A key with window_start is refused for CUMULATE.
-    let cumulates = matches!(window, Window::Cumulate { .. });
-    for keyed in [false, true]
-        .into_iter()
-        .filter(|keyed| !(*keyed && cumulates))
-    {
+    for keyed in [false, true] {
         let want = batch(&rows, window, keyed);
         for (shards, decoders, chunk_bytes) in [
             (1, 1, 1 << 20),
@@ -541,7 +528,6 @@ fn check(seed: u64, window: Window) {
             };
             let got = stream(&rows, window, keyed, &options);
             compare(
-                window,
                 &got,
                 &want,
                 &format!("{window:?}, keyed {keyed}, {options:?}"),

@@ -2,13 +2,14 @@
 
 use super::bind::{
     Bind, Bound, MARKERS, OpenWindow, Refusal, Rows, add, closed, columns_of, reads_any,
-    substitute, type_over, window_exprs, window_part,
+    substitute, type_over, window_exprs, window_part, with_filter,
 };
 use super::ir::{Call, Collector, Node, Op, TIME_TYPE, WindowNames, cast, col, field};
 use crate::functions::{UdafAggregate, UdafArgument};
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
 use std::sync::Arc;
 use tidewheel_kernel::spec::{AggregateKind, Emit, WindowKind};
@@ -57,13 +58,18 @@ struct Grouping {
     call_exprs: Vec<(Expr, String)>,
     /// The window columns above, once GROUP BY names one.
     window: Option<WindowNames>,
+    /// A condition that the rows of the windows must meet to count.
+    rows_filter: Option<Expr>,
 }
 
 impl Grouping {
     fn new(mut bound: Bound) -> Bind<Self> {
-        let open = bound.open_window.take();
+        let mut open = bound.open_window.take();
         closed(&bound, "GROUP BY")?;
         let mut collector = Collector::default();
+        let rows_filter = open
+            .as_mut()
+            .and_then(|open| conjunction(std::mem::take(&mut open.filters)));
         let time = open.as_ref().map(|open| open.time.clone());
         let time = match time {
             Some(time) => {
@@ -81,6 +87,7 @@ impl Grouping {
             calls: Vec::new(),
             call_exprs: Vec::new(),
             window: None,
+            rows_filter,
         })
     }
 
@@ -166,14 +173,13 @@ impl Grouping {
         };
         let args = super::bind::substitute_all(&function.params.args, schema, &self.bound.out)?;
         refuse_window(&args)?;
-        let filter = match &function.params.filter {
-            Some(filter) => {
-                let filter = substitute(filter, schema, &self.bound.out)?;
-                refuse_window(std::slice::from_ref(&filter))?;
-                Some(self.collector.add(filter, "filter"))
-            }
-            None => None,
-        };
+        let mut conditions: Vec<Expr> = self.rows_filter.iter().cloned().collect();
+        if let Some(filter) = &function.params.filter {
+            let filter = substitute(filter, schema, &self.bound.out)?;
+            refuse_window(std::slice::from_ref(&filter))?;
+            conditions.push(filter);
+        }
+        let filter = conjunction(conditions).map(|filter| self.collector.add(filter, "filter"));
         let order = order_of(function, schema, &self.bound)?;
         let arg_types = function.params.args.iter().map(|arg| arg.get_type(schema));
         let arg_types = arg_types.collect::<Result<Vec<_>, _>>()?;
@@ -194,7 +200,31 @@ impl Grouping {
         Ok(col(&name))
     }
 
-    fn finish(self, out: Vec<Expr>) -> Bind<Bound> {
+    /// The column that counts the rows which meet the condition: a group without any is none.
+    fn count_rows(&mut self) -> Option<String> {
+        let filter = self.rows_filter.clone()?;
+        let filter = Some(self.collector.add(filter, "filter"));
+        let same = self.calls.iter().find(|call| {
+            matches!(call.kind, AggregateKind::Count)
+                && call.args.is_empty()
+                && call.filter == filter
+        });
+        if let Some(call) = same {
+            return Some(call.name.clone());
+        }
+        let name = self.collector.reserve("rows");
+        self.calls.push(Call {
+            name: name.clone(),
+            kind: AggregateKind::Count,
+            args: Vec::new(),
+            filter,
+            result: DataType::Int64,
+        });
+        Some(name)
+    }
+
+    fn finish(mut self, out: Vec<Expr>) -> Bind<Bound> {
+        let rows = self.count_rows();
         let Self {
             bound,
             open,
@@ -248,7 +278,7 @@ impl Grouping {
         let time = window
             .as_ref()
             .and_then(|names| window_exprs(names).into_iter().nth(2));
-        Ok(Bound {
+        let bound = Bound {
             node: Node { fields, op },
             out,
             time,
@@ -258,6 +288,11 @@ impl Grouping {
             rows: Rows::Keyed,
             unique_keys: vec![unique],
             kind,
+        };
+        let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
+        Ok(match rows {
+            Some(rows) => with_filter(bound, col(&rows).gt(zero)),
+            None => bound,
         })
     }
 }

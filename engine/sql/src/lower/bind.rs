@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator};
 use std::collections::BTreeMap;
-use tidewheel_kernel::spec::{WINDOW_TIME_GAP, WindowSpec};
+use tidewheel_kernel::spec::{WINDOW_TIME_GAP, WindowKind, WindowSpec};
 
 /// A plan that cannot run.
 #[derive(Debug, Clone)]
@@ -59,6 +59,9 @@ pub(crate) struct OpenWindow {
     pub time: Expr,
     /// PARTITION BY of a SESSION.
     pub partition_by: Vec<Expr>,
+    /// Conditions over the sessions' rows, over the node's columns: sessions are made of all
+    /// rows, and only then those go that a WHERE leaves out.
+    pub filters: Vec<Expr>,
 }
 
 /// A ROW_NUMBER whose filter has not come yet.
@@ -227,6 +230,7 @@ impl Binder<'_> {
             function: node.function,
             time,
             partition_by,
+            filters: Vec::new(),
         });
         bound.out.extend(MARKERS.iter().map(|marker| col(marker)));
         Ok(bound)
@@ -356,7 +360,7 @@ pub(crate) fn with_filter(mut bound: Bound, predicate: Expr) -> Bound {
     bound
 }
 
-fn filter_rows(bound: Bound, predicate: &Expr) -> Bind<Bound> {
+fn filter_rows(mut bound: Bound, predicate: &Expr) -> Bind<Bound> {
     let parts: Vec<Expr> = split_conjunction(predicate).into_iter().cloned().collect();
     if bound.open_window.is_some() && reads_any(predicate, &MARKERS) {
         return Err(Refusal::new(
@@ -364,6 +368,19 @@ fn filter_rows(bound: Bound, predicate: &Expr) -> Bind<Bound> {
             "filter them in HAVING, or outside in a subquery",
             &["window_start", "window_end", "window_time"],
         ));
+    }
+    if let Some(open) = &mut bound.open_window
+        && matches!(open.window.kind, WindowKind::Session { .. })
+    {
+        // What reads the partition alone leaves out whole sessions, and may go first.
+        let (first, later): (Vec<Expr>, Vec<Expr>) = parts
+            .into_iter()
+            .partition(|part| reads_only(part, &open.partition_by));
+        open.filters.extend(later);
+        return Ok(match conjunction(first) {
+            Some(first) => with_filter(bound, first),
+            None => bound,
+        });
     }
     if bound.open_rank.is_some() {
         let (rank, rest): (Vec<Expr>, Vec<Expr>) = parts
@@ -376,6 +393,23 @@ fn filter_rows(bound: Bound, predicate: &Expr) -> Bind<Bound> {
         });
     }
     Ok(with_filter(bound, predicate.clone()))
+}
+
+/// True where an expression reads nothing but these expressions.
+fn reads_only(expr: &Expr, known: &[Expr]) -> bool {
+    let mut only = true;
+    // The closure never fails.
+    let _ = expr.apply(|part| {
+        if known.contains(part) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if matches!(part, Expr::Column(_)) {
+            only = false;
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    only
 }
 
 /// A name for a column that holds an expression.
