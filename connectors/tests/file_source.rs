@@ -38,6 +38,7 @@ fn try_open(spec: &TableSpec, start: &[(u32, u64)]) -> Result<Box<dyn Source>, S
     let request = SourceRequest {
         table: spec.clone(),
         start: start.iter().copied().collect(),
+        from_ms: None,
         metadata: Vec::new(),
         env: Arc::clone(&env),
     };
@@ -295,7 +296,7 @@ fn a_followed_file_hands_on_what_is_appended_line_by_line() {
                 let text = |r: (u64, Vec<u8>)| String::from_utf8_lossy(&r.1).into_owned();
                 records(&chunk).into_iter().map(text).collect()
             }
-            SourceEvent::AtEnd { partition } => vec![format!("end of {partition}")],
+            SourceEvent::AtEnd { partition, .. } => vec![format!("end of {partition}")],
             SourceEvent::Added { partition } => vec![format!("new {partition}")],
             other => panic!("unexpected: {other:?}"),
         }

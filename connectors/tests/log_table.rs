@@ -33,6 +33,7 @@ fn request(path: &Path, more: &[(&str, &str)]) -> SourceRequest {
     SourceRequest {
         table: table(path, vec![], more),
         start: BTreeMap::new(),
+        from_ms: None,
         metadata: vec![],
         env: Arc::new(SystemEnv::new(Registry::default())),
     }
@@ -73,7 +74,7 @@ fn read(source: &mut dyn Source, max_bytes: usize) -> BTreeMap<u32, Vec<(u64, St
                     Some(chunk.next_offset)
                 );
             }
-            SourceEvent::AtEnd { partition } | SourceEvent::Finished { partition } => {
+            SourceEvent::AtEnd { partition, .. } | SourceEvent::Finished { partition } => {
                 ended.insert(partition, ());
             }
             SourceEvent::Nothing => {}
@@ -176,7 +177,7 @@ fn an_end_is_said_again_and_again_and_a_paused_partition_is_silent() {
     let mut found = Vec::new();
     while ends < 3 {
         match source.poll(1 << 20, Duration::from_secs(1)).expect("reads") {
-            SourceEvent::AtEnd { partition } => {
+            SourceEvent::AtEnd { partition, .. } => {
                 assert_eq!(partition, 0);
                 ends += 1;
             }

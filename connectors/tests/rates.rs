@@ -94,6 +94,7 @@ fn file_reads() {
         let request = SourceRequest {
             table: spec.clone(),
             start: Default::default(),
+            from_ms: None,
             metadata: Vec::new(),
             env: Arc::clone(&env),
         };

@@ -2,9 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tidewheel_runtime::{Stats, Summary};
+use tidewheel_runtime::Summary;
 
 /// Shows how far a run is.
 pub(crate) struct Progress {
@@ -31,21 +30,21 @@ impl Progress {
     }
 
     /// Shows the counters.
-    pub(crate) fn show(&mut self, stats: &Stats, bounded: bool) {
-        let rows = stats.rows_in.load(Relaxed);
+    pub(crate) fn show(&mut self, now_at: &Summary, bounded: bool) {
+        let rows = now_at.rows_in;
         let now = Instant::now();
         let passed = now - self.before.0;
         if passed >= Duration::from_millis(250) {
             self.rate = (rows - self.before.1) as f64 / passed.as_secs_f64();
             self.before = (now, rows);
         }
-        let (read, total) = (stats.size.0.load(Relaxed), stats.size.1.load(Relaxed));
+        let (read, total) = now_at.size;
         let text = format!(
             "{} rows, {}/s, {} keys, {} writes",
             count(rows),
             count(self.rate as u64),
-            count(stats.keys.load(Relaxed)),
-            count(stats.writes.load(Relaxed)),
+            count(now_at.keys),
+            count(now_at.writes),
         );
         if bounded && total > 0 {
             self.bar.set_length(total);

@@ -525,6 +525,7 @@ fn check(seed: u64, window: Window) {
                 shards,
                 decoders,
                 chunk_bytes,
+                ..RunOptions::default()
             };
             let got = stream(&rows, window, keyed, &options);
             compare(

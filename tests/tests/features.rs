@@ -193,6 +193,7 @@ fn options(shards: usize, decoders: usize, chunk_bytes: usize) -> RunOptions {
         shards,
         decoders,
         chunk_bytes,
+        ..RunOptions::default()
     }
 }
 

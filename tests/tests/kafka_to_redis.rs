@@ -220,6 +220,7 @@ fn every_key_in_redis_is_what_the_reference_says() {
             shards,
             decoders,
             chunk_bytes,
+            ..RunOptions::default()
         };
         let summary = run(&services, &bad_events, &options);
         println!("{options:?}: {summary:?}");

@@ -101,6 +101,7 @@ impl Engine {
                 shards,
                 decoders,
                 chunk_bytes,
+                ..RunOptions::default()
             };
             let running = Running::start(&program, &env, &options).map_err(Failure::Run)?;
             running.wait().map_err(Failure::Run)?;

@@ -259,7 +259,10 @@ impl FileSource {
                 let due = part.at_end.is_none_or(|said| now >= said + AT_END_EVERY);
                 due.then(|| {
                     part.at_end = Some(now);
-                    SourceEvent::AtEnd { partition }
+                    SourceEvent::AtEnd {
+                        partition,
+                        next_offset: part.offset,
+                    }
                 })
             }
             Step::End => {

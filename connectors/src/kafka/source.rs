@@ -60,7 +60,10 @@ struct Partition {
 
 impl KafkaSource {
     pub(super) fn open(request: &SourceRequest) -> Result<Self, ConnectorError> {
-        let config = source_config(&request.table)?;
+        let mut config = source_config(&request.table)?;
+        if let Some(from) = request.from_ms {
+            config.start = super::options::Place::Timestamp(from);
+        }
         let context = Context::default();
         let consumer: BaseConsumer<Context> = config
             .client
@@ -347,7 +350,9 @@ impl KafkaSource {
             }
             match health.away(topic, *number) {
                 Some(why) => reason = reason.or(Some(why)),
-                None if partition.at_end && !partition.say_at_end => again.push(*number),
+                None if partition.at_end && !partition.say_at_end => {
+                    again.push((*number, partition.position))
+                }
                 None => {}
             }
         }
@@ -361,7 +366,10 @@ impl KafkaSource {
         self.events.extend(
             again
                 .into_iter()
-                .map(|partition| SourceEvent::AtEnd { partition }),
+                .map(|(partition, next_offset)| SourceEvent::AtEnd {
+                    partition,
+                    next_offset,
+                }),
         );
         match reason {
             // Once may be a connection that is just being made.
@@ -386,6 +394,7 @@ impl KafkaSource {
                 } else {
                     SourceEvent::AtEnd {
                         partition: partition_number,
+                        next_offset: partition.position,
                     }
                 });
             }

@@ -27,6 +27,8 @@ pub(super) struct LogSource {
     wants_timestamps: bool,
     wants_keys: bool,
     wants_headers: bool,
+    /// Records from before this time are left out.
+    from_ms: Option<i64>,
     bounded: bool,
     bytes_total: u64,
     bytes_read: u64,
@@ -66,10 +68,14 @@ impl LogSource {
         let mut partitions = Vec::new();
         let mut bytes_total = 0;
         for number in 0..count.min(PARTITION_MAX) {
-            let start = match request.start.get(&number).or(specific.get(&number)) {
-                Some(offset) => Start::Offset(*offset),
+            let requested = request.start.get(&number);
+            let start = match requested.or(specific.get(&number)) {
+                Some(offset) if requested.is_some() || request.from_ms.is_none() => {
+                    Start::Offset(*offset)
+                }
+                _ if request.from_ms.is_some() => Start::Earliest,
                 None if mode == "latest-offset" => Start::Latest,
-                None => Start::Earliest,
+                _ => Start::Earliest,
             };
             let reader = LogReader::open(&path, number, start).map_err(on_path)?;
             let mut end = None;
@@ -96,6 +102,7 @@ impl LogSource {
             wants_timestamps: wants("timestamp"),
             wants_keys: wants("key"),
             wants_headers: wants("headers"),
+            from_ms: request.from_ms,
             bounded,
             bytes_total,
             bytes_read: 0,
@@ -137,7 +144,11 @@ impl LogSource {
             .is_none_or(|then| now.saturating_sub(then) >= AT_END_AGAIN)
         {
             partition.said_at_end = Some(now);
-            return Ok(Some(SourceEvent::AtEnd { partition: number }));
+            let next_offset = partition.reader.next_offset();
+            return Ok(Some(SourceEvent::AtEnd {
+                partition: number,
+                next_offset,
+            }));
         }
         Ok(None)
     }
@@ -152,8 +163,11 @@ impl LogSource {
         if let Some(end) = end {
             batch.records.retain(|record| record.offset < end);
         }
+        let next_offset = batch.records.last().map_or(0, |record| record.offset + 1);
+        if let Some(from) = self.from_ms {
+            batch.records.retain(|record| record.timestamp_ms >= from);
+        }
         let records = &batch.records;
-        let next_offset = records.last().map_or(0, |record| record.offset + 1);
         if next_offset > OFFSET_MAX {
             return Err(SourceError(format!(
                 "partition {partition} has reached offset {next_offset}, the highest is {OFFSET_MAX}"

@@ -163,6 +163,7 @@ impl Broker {
                 options: self.options(topic, more),
             },
             start: BTreeMap::new(),
+            from_ms: None,
             metadata: vec![],
             env: Arc::new(SystemEnv::new(Registry::default())),
         }
@@ -215,7 +216,7 @@ impl Reading {
                 self.next.insert(chunk.partition, chunk.next_offset);
                 self.chunks.push(chunk);
             }
-            SourceEvent::AtEnd { partition } => *self.at_end.entry(partition).or_default() += 1,
+            SourceEvent::AtEnd { partition, .. } => *self.at_end.entry(partition).or_default() += 1,
             SourceEvent::Finished { partition } => self.finished.push(partition),
             SourceEvent::Added { partition } => self.added.push(partition),
             SourceEvent::Away { reason } => self.away.push(reason),

@@ -50,6 +50,10 @@ pub struct SourceRequest {
     /// Where to begin: by partition, the next offset to read. A partition that is absent begins
     /// where the table's options say.
     pub start: BTreeMap<u32, u64>,
+    /// For partitions without an offset in `start`: begin at the first record whose timestamp
+    /// (milliseconds since the epoch) is this one or later, instead of where the options say. A
+    /// source without record times begins at its first record.
+    pub from_ms: Option<i64>,
     /// Which metadata the table's columns need: `timestamp`, `key`, `headers`.
     pub metadata: Vec<String>,
     /// Time, randomness and the other connectors.
@@ -66,6 +70,8 @@ pub enum SourceEvent {
     AtEnd {
         /// The partition.
         partition: u32,
+        /// The offset at which the next record is expected.
+        next_offset: u64,
     },
     /// The bounded partition is read to its last record; nothing more comes of it.
     Finished {

@@ -18,6 +18,7 @@ pub mod scan;
 pub mod shard;
 pub mod sink;
 pub mod stats;
+pub mod status;
 pub mod task;
 
 pub use engine::{Engine, RunOptions, Running};

@@ -93,6 +93,34 @@ pub struct Summary {
     pub writes: u64,
     /// Retries of sinks.
     pub sink_retries: u64,
+    /// Bytes read so far, and bytes in all, of bounded sources where known.
+    #[serde(skip)]
+    pub size: (u64, u64),
+}
+
+impl Summary {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.rows_in += other.rows_in;
+        self.bytes_in += other.bytes_in;
+        self.bad += other.bad;
+        self.tombstones += other.tombstones;
+        self.future += other.future;
+        self.repeats += other.repeats;
+        self.keyless += other.keyless;
+        self.late += other.late;
+        self.failed_rows += other.failed_rows;
+        self.failed_results += other.failed_results;
+        self.keys += other.keys;
+        self.slices += other.slices;
+        self.state_bytes += other.state_bytes;
+        self.bounds_reached += other.bounds_reached;
+        self.changes += other.changes;
+        self.writes += other.writes;
+        self.sink_retries += other.sink_retries;
+        self.size.0 += other.size.0;
+        self.size.1 += other.size.1;
+    }
 }
 
 impl Stats {
@@ -117,6 +145,7 @@ impl Stats {
             changes: self.changes.load(Relaxed),
             writes: self.writes.load(Relaxed),
             sink_retries: self.sink_retries.load(Relaxed),
+            size: (self.size.0.load(Relaxed), self.size.1.load(Relaxed)),
         }
     }
 }

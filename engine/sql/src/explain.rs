@@ -117,6 +117,15 @@ fn show_node(out: &mut String, program: &Program, node: &PlanNode, depth: usize)
         let name = |i: &usize| input.schema.field(*i).name().clone();
         columns.iter().map(name).collect::<Vec<_>>().join(", ")
     };
+    if let NodeKind::Project { input, exprs } = &node.kind
+        && matches!(input.kind, NodeKind::Scan { .. })
+        && exprs
+            .iter()
+            .all(|expr| expr.downcast_ref::<Column>().is_some())
+    {
+        // Only picks the query's own columns of the shared scan.
+        return show_node(out, program, input, depth);
+    }
     let line = match &node.kind {
         NodeKind::Scan { source } => {
             let name = program

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
         if !running.engine.errors().is_empty() {
             running.engine.give_up();
         }
-        progress.show(running.engine.stats(), running.engine.is_bounded());
+        progress.show(&running.engine.summary(), running.engine.is_bounded());
         std::thread::sleep(TICK);
     }
     let took = progress.finish();

@@ -5,7 +5,9 @@
 //! reader's order, judges each row (repeat? late?), keeps time, and hands rows to shards by key.
 
 pub mod bad;
+pub mod change;
 pub mod dedup;
+pub mod meeting;
 pub mod partition;
 pub mod program;
 pub mod reader;

@@ -1,5 +1,6 @@
 //! A table's time: frontier, watermarks by partition, idleness, alignment.
 
+use crate::status::PartitionStatus;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidewheel_core::time::{EventTime, NO_TIME};
@@ -145,6 +146,21 @@ impl TableTime {
             state.idle = false;
         }
         self.find_lowest();
+    }
+
+    /// What is known of each partition, with the offsets that it has been read to.
+    #[must_use]
+    pub fn partitions(&self, positions: &BTreeMap<u32, u64>) -> Vec<PartitionStatus> {
+        self.partitions
+            .iter()
+            .map(|(partition, state)| PartitionStatus {
+                partition: *partition,
+                next_offset: positions.get(partition).copied(),
+                watermark: (state.watermark != NO_TIME).then_some(state.watermark),
+                at_end: state.at_end || state.finished,
+                idle: state.idle,
+            })
+            .collect()
     }
 
     /// True while some partition is not at its end: the table is being replayed.

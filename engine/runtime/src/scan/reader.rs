@@ -1,18 +1,23 @@
 //! Takes chunks from a source and numbers them.
 
-use super::program::ScanProgram;
+use super::change::Change;
+use super::meeting::{Approach, Positions, goal};
+use super::program::{QueryId, ScanProgram};
 use super::worker::{Output, Work};
 use crate::error::EngineError;
-use crate::stats::Stats;
+use crate::status::SourceHandle;
 use crate::task::{Poll, Task};
 use crossbeam_channel::{Receiver, Sender};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tidewheel_core::{Env, Source, SourceEvent};
+use tidewheel_core::{Env, RawChunk, Source, SourceEvent};
 
 /// How long a source may wait for records before the reader looks at its own inbox.
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
+/// How long a reader of history waits while the live one is busy.
+const YIELD: Duration = Duration::from_millis(5);
 
 /// What a reader is told.
 #[derive(Debug)]
@@ -24,8 +29,46 @@ pub enum ReaderMessage {
         /// Stop or go on.
         paused: bool,
     },
-    /// Read no more.
+    /// From here on, other queries.
+    Change(Box<Change>),
+    /// A reading of history has caught up: meet it at the farther of both places, then change.
+    Meet {
+        /// Where the other stands.
+        positions: Positions,
+        /// The other reader, to be told the goal.
+        other: Sender<ReaderMessage>,
+        /// What changes there.
+        change: Box<Change>,
+    },
+    /// To a reading of history: go on to the goal, and hand over.
+    Finish(Positions),
+    /// Read no more; what was read is written.
     Stop,
+    /// Read no more; the table's queries are gone.
+    Remove,
+}
+
+/// A reading of history has caught up with the live one and waits to be told where to meet.
+#[derive(Debug)]
+pub struct CaughtUp {
+    /// The query that it is for.
+    pub query: QueryId,
+    /// Where it stands.
+    pub positions: Positions,
+}
+
+/// What a reading of history knows beside its source.
+pub struct History {
+    /// The query that it is for.
+    pub query: QueryId,
+    /// Whom to tell that it has caught up.
+    pub coordinator: Sender<CaughtUp>,
+    /// The live reading, to which this one yields.
+    pub live: Arc<SourceHandle>,
+    /// Partitions whose end was seen.
+    pub at_end: BTreeSet<u32>,
+    /// It has caught up and said so.
+    pub waiting: bool,
 }
 
 /// Reads one source table.
@@ -46,12 +89,24 @@ pub struct Reader {
     pub chunk_bytes: usize,
     /// The world.
     pub env: Arc<dyn Env>,
-    /// Counters.
-    pub stats: Arc<Stats>,
+    /// Counters, and what the table's status shows.
+    pub handle: Arc<SourceHandle>,
     /// The number of the next chunk or event.
     pub ticket: u64,
     /// A bounded source's partitions that are still open.
     pub open: Vec<u32>,
+    /// Set in a reading of history.
+    pub history: Option<History>,
+    /// The next offset of each partition, as far as it is known.
+    pub positions: Positions,
+    /// The way to a meeting, and what changes there (nothing in a reading of history).
+    pub approach: Option<(Approach, Option<Box<Change>>)>,
+    /// Messages that wait for the meeting.
+    pub deferred: VecDeque<ReaderMessage>,
+    /// Partitions that alignment has paused.
+    pub paused: BTreeSet<u32>,
+    /// Chunks that were read before they were wanted.
+    pub kept: VecDeque<RawChunk>,
 }
 
 impl Reader {
@@ -60,47 +115,108 @@ impl Reader {
         self.sequencer.send((self.ticket - 1, output)).is_ok()
     }
 
-    fn stop(&mut self) -> Poll {
-        self.send(Output::Stopped);
+    fn end(&mut self, output: Output) -> Poll {
+        self.send(output);
         Poll::Done
     }
-}
 
-impl Task for Reader {
-    fn poll(&mut self) -> Poll {
-        while let Ok(message) = self.inbox.try_recv() {
-            match message {
-                ReaderMessage::Pause { partition, paused } => self.source.pause(partition, paused),
-                ReaderMessage::Stop => return self.stop(),
+    /// Obeys one message. `Some`: what the task says.
+    fn obey(&mut self, message: ReaderMessage) -> Option<Poll> {
+        match message {
+            ReaderMessage::Pause { partition, paused } => {
+                if paused {
+                    self.paused.insert(partition);
+                } else {
+                    self.paused.remove(&partition);
+                }
+                // On the way to a meeting, only the goal decides.
+                if self.approach.is_none() {
+                    self.source.pause(partition, paused);
+                }
+                None
             }
+            ReaderMessage::Stop => Some(self.end(Output::Stopped)),
+            ReaderMessage::Remove => Some(self.end(Output::Removed)),
+            later if self.approach.is_some() => {
+                self.deferred.push_back(later);
+                None
+            }
+            ReaderMessage::Change(change) => self.change(change),
+            ReaderMessage::Meet {
+                positions,
+                other,
+                change,
+            } => {
+                let goal = goal(&self.positions, &positions);
+                let _ = other.send(ReaderMessage::Finish(goal.clone()));
+                self.approach(goal, Some(change))
+            }
+            ReaderMessage::Finish(goal) => self.approach(goal, None),
         }
-        let event = match self.source.poll(self.chunk_bytes, POLL_TIMEOUT) {
-            Ok(event) => event,
-            Err(error) => {
-                let table = self.table.clone();
-                self.send(Output::Failed(EngineError::Source {
-                    table,
-                    message: error.0,
-                }));
-                return Poll::Done;
-            }
+    }
+
+    fn change(&mut self, change: Box<Change>) -> Option<Poll> {
+        self.program = Arc::clone(&change.program);
+        (!self.send(Output::Change(change))).then_some(Poll::Done)
+    }
+
+    fn approach(&mut self, goal: Positions, change: Option<Box<Change>>) -> Option<Poll> {
+        for partition in &self.paused {
+            self.source.pause(*partition, false);
+        }
+        self.approach = Some((Approach::new(goal), change));
+        self.arrive()
+    }
+
+    /// Pauses what has come to the goal; ends the approach when all has.
+    fn arrive(&mut self) -> Option<Poll> {
+        let (approach, _) = self.approach.as_mut()?;
+        for partition in approach.arrivals(&self.positions) {
+            self.source.pause(partition, true);
+        }
+        if !approach.is_there(&self.positions) {
+            return None;
+        }
+        let (approach, change) = self.approach.take()?;
+        let Some(change) = change else {
+            return Some(self.end(Output::HandOver));
         };
-        if let Some((total, read)) = self.source.size() {
-            self.stats.size.0.store(read, Relaxed);
-            self.stats.size.1.store(total, Relaxed);
+        let (kept, arrived) = approach.end();
+        self.kept.extend(kept);
+        for partition in arrived.union(&self.paused) {
+            let paused = self.paused.contains(partition);
+            self.source.pause(*partition, paused);
         }
+        self.change(change)
+    }
+
+    /// Sends a chunk to the workers, or the part of it that lies before a meeting.
+    fn chunk(&mut self, chunk: RawChunk) -> Poll {
+        let chunk = match &mut self.approach {
+            None => Some(chunk),
+            Some((approach, _)) => approach.take(chunk),
+        };
+        let Some(chunk) = chunk else {
+            return Poll::Ready;
+        };
+        self.positions.insert(chunk.partition, chunk.next_offset);
+        let work = Work {
+            ticket: self.ticket,
+            read_at_ms: self.env.wall_ms(),
+            program: Arc::clone(&self.program),
+            chunk,
+        };
+        self.ticket += 1;
+        if self.workers.send(work).is_err() {
+            return Poll::Done;
+        }
+        self.arrive().unwrap_or(Poll::Ready)
+    }
+
+    fn event(&mut self, event: SourceEvent) -> Poll {
         let sent = match event {
             SourceEvent::Nothing => return Poll::Idle(Some(Duration::from_micros(200))),
-            SourceEvent::Records(chunk) => {
-                let work = Work {
-                    ticket: self.ticket,
-                    read_at_ms: self.env.wall_ms(),
-                    program: Arc::clone(&self.program),
-                    chunk,
-                };
-                self.ticket += 1;
-                self.workers.send(work).is_ok()
-            }
+            SourceEvent::Records(chunk) => return self.chunk(chunk),
             SourceEvent::Finished { partition } => {
                 self.open.retain(|open| *open != partition);
                 let last = self.open.is_empty() && self.source.is_bounded();
@@ -108,7 +224,7 @@ impl Task for Reader {
                     return Poll::Done;
                 }
                 if last {
-                    return self.stop();
+                    return self.end(Output::Stopped);
                 }
                 true
             }
@@ -116,9 +232,87 @@ impl Task for Reader {
                 self.open.push(partition);
                 self.send(Output::Event(SourceEvent::Added { partition }))
             }
-            event => self.send(Output::Event(event)),
+            SourceEvent::AtEnd {
+                partition,
+                next_offset,
+            } => {
+                let at = self.positions.entry(partition).or_insert(next_offset);
+                *at = (*at).max(next_offset);
+                if let Some(history) = &mut self.history {
+                    history.at_end.insert(partition);
+                }
+                if !self.send(Output::Event(event)) {
+                    return Poll::Done;
+                }
+                if let Some(poll) = self.arrive() {
+                    return poll;
+                }
+                true
+            }
+            event @ SourceEvent::Away { .. } => self.send(Output::Event(event)),
         };
         if sent { Poll::Ready } else { Poll::Done }
+    }
+
+    /// In a reading of history: says once that it has caught up; yields to the live reading.
+    fn history(&mut self) -> Option<Poll> {
+        let history = self.history.as_mut()?;
+        if self.approach.is_some() {
+            return None;
+        }
+        let partitions = self.source.partitions();
+        if !history.waiting
+            && !partitions.is_empty()
+            && partitions.iter().all(|p| history.at_end.contains(p))
+        {
+            history.waiting = true;
+            let _ = history.coordinator.send(CaughtUp {
+                query: history.query,
+                positions: self.positions.clone(),
+            });
+        }
+        let busy = history.live.queued.load(Relaxed) > 0;
+        (history.waiting || busy).then_some(Poll::Idle(Some(YIELD)))
+    }
+}
+
+impl Task for Reader {
+    fn poll(&mut self) -> Poll {
+        if self.approach.is_none()
+            && let Some(message) = self.deferred.pop_front()
+            && let Some(poll) = self.obey(message)
+        {
+            return poll;
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            if let Some(poll) = self.obey(message) {
+                return poll;
+            }
+        }
+        if let Some(poll) = self.history() {
+            return poll;
+        }
+        if self.approach.is_none()
+            && let Some(chunk) = self.kept.pop_front()
+        {
+            return self.chunk(chunk);
+        }
+        let event = match self.source.poll(self.chunk_bytes, POLL_TIMEOUT) {
+            Ok(event) => event,
+            Err(error) => {
+                let table = self.table.clone();
+                return self.end(Output::Failed(EngineError::Source {
+                    table,
+                    message: error.0,
+                }));
+            }
+        };
+        self.handle.queued.store(self.workers.len(), Relaxed);
+        if let Some((total, read)) = self.source.size() {
+            self.handle.stats.size.0.store(read, Relaxed);
+            self.handle.stats.size.1.store(total, Relaxed);
+        }
+        self.event(event)
     }
 
     fn wait(&self, timeout: Option<Duration>) {

@@ -1,6 +1,7 @@
 //! Puts chunks back in order, judges each row, keeps the table's time, and hands rows to shards.
 
 use super::bad::SideRow;
+use super::change::Change;
 use super::dedup::Dedup;
 use super::partition::TableTime;
 use super::program::ScanProgram;
@@ -9,6 +10,7 @@ use super::worker::{Output, Prepared};
 use crate::error::EngineError;
 use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
 use crate::stats::{Stats, add};
+use crate::status::{Queries, SourceHandle, SourceState};
 use crate::task::{Poll, Task, wait_for};
 use arrow::array::{Array, AsArray};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -61,6 +63,10 @@ pub struct Sequencer {
     pub env: Arc<dyn Env>,
     /// Counters.
     pub stats: Arc<Stats>,
+    /// The running queries.
+    pub queries: Arc<Queries>,
+    /// What the table's status shows.
+    pub handle: Arc<SourceHandle>,
     /// The first error that stopped the run.
     pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
     /// Results that came before their turn.
@@ -71,6 +77,8 @@ pub struct Sequencer {
     pub dedup_expired: EventTime,
     /// When time was looked at last.
     pub last_tick: Duration,
+    /// The next offset of each partition.
+    pub positions: BTreeMap<u32, u64>,
 }
 
 impl Sequencer {
@@ -80,20 +88,43 @@ impl Sequencer {
             Output::Event(event) => {
                 let now = self.env.monotonic();
                 match event {
-                    SourceEvent::AtEnd { partition } => self.time.at_end(partition),
+                    SourceEvent::AtEnd { partition, .. } => {
+                        self.handle.is_back(&self.table);
+                        self.time.at_end(partition);
+                    }
                     SourceEvent::Added { partition } => self.time.add(partition, now),
                     SourceEvent::Finished { partition } => {
                         self.time.finished(partition);
                         self.send_time();
                     }
                     SourceEvent::Away { reason } => {
-                        tracing::warn!(table = self.table, reason, "the source is away");
+                        self.handle.away(&self.table, reason);
                         self.time.away();
                     }
                     SourceEvent::Records(_) | SourceEvent::Nothing => {}
                 }
                 self.align();
                 Poll::Ready
+            }
+            Output::Change(change) => self.change(*change),
+            Output::HandOver => {
+                let time = self.now();
+                for shard in &self.shards {
+                    let _ = shard.send(ShardMessage::Time {
+                        source: self.source,
+                        time,
+                    });
+                    let _ = shard.send(ShardMessage::HandOver);
+                }
+                Poll::Done
+            }
+            Output::Removed => {
+                for shard in &self.shards {
+                    let _ = shard.send(ShardMessage::SourceGone {
+                        source: self.source,
+                    });
+                }
+                Poll::Done
             }
             Output::Failed(error) => {
                 self.errors.lock().push(error);
@@ -105,6 +136,22 @@ impl Sequencer {
                 Poll::Done
             }
         }
+    }
+
+    fn change(&mut self, change: Change) -> Poll {
+        self.program = change.program;
+        for (shard, add) in self.shards.iter().zip(change.add) {
+            let message = ShardMessage::Queries {
+                source: self.source,
+                program: Arc::clone(&self.program),
+                remove: change.remove.clone(),
+                add,
+            };
+            if shard.send(message).is_err() {
+                return Poll::Done;
+            }
+        }
+        Poll::Ready
     }
 
     fn batch(&mut self, mut batch: Prepared) -> Poll {
@@ -140,8 +187,10 @@ impl Sequencer {
         }
         let now = self.env.monotonic();
         if batch.records > 0 {
+            self.handle.is_back(&self.table);
             self.time.rows_came(batch.partition, now);
         }
+        self.positions.insert(batch.partition, batch.next_offset);
         let rows = batch.time.len();
         let mut watermark = Vec::with_capacity(rows);
         let mut fresh = Vec::with_capacity(rows);
@@ -185,6 +234,7 @@ impl Sequencer {
                 fresh: Arc::clone(&all_fresh),
                 selections,
                 after: time,
+                read_at_ms: batch.read_at_ms,
                 progress,
             };
             if self.shards[shard]
@@ -211,6 +261,7 @@ impl Sequencer {
             })
             .collect();
         for (index, group) in groups.iter().enumerate() {
+            let Some(group) = group else { continue };
             let evaluation = &batch.evaluation;
             let route = evaluation.routes[index]
                 .as_ref()
@@ -244,12 +295,10 @@ impl Sequencer {
 
     /// Counts keyless rows for each query of the group that they would have been rows of.
     fn count_keyless(&self, batch: &Prepared, group: usize, rows: &[usize]) {
-        for input in self
-            .program
-            .inputs
-            .iter()
-            .filter(|input| input.group == Some(group))
-        {
+        for (id, input) in &self.program.inputs {
+            if input.group != Some(group) {
+                continue;
+            }
             let count = match input.gate {
                 None => rows.len(),
                 Some(gate) => {
@@ -257,7 +306,9 @@ impl Sequencer {
                     rows.iter().filter(|row| gate.value(**row)).count()
                 }
             };
-            add(&self.stats.keyless, count);
+            if let Some(query) = self.queries.get(*id) {
+                add(&query.stats.keyless, count);
+            }
         }
     }
 
@@ -306,6 +357,7 @@ impl Sequencer {
     /// Tells the shards that nothing follows. A bounded input that was read to its end closes
     /// every window; one that was stopped closes none.
     fn end(&mut self, finished: bool) {
+        self.handle.set_state(SourceState::Ended);
         let mut time = self.now();
         time.behind = false;
         if finished && self.time.all_finished() {
@@ -329,6 +381,8 @@ impl Sequencer {
             return;
         }
         self.last_tick = now;
+        self.handle
+            .show(self.now(), self.time.partitions(&self.positions));
         let behind = self.time.is_behind();
         if self.time.tick(now) {
             self.send_time();

@@ -1,6 +1,7 @@
 //! Decodes chunks and evaluates the scan program, several side by side.
 
 use super::bad::SideRow;
+use super::change::Change;
 use super::dedup::hash_keys;
 use super::program::{Evaluation, ScanProgram};
 use crate::error::EngineError;
@@ -11,12 +12,19 @@ use arrow::array::{
     StringBuilder, StringViewArray, TimestampMillisecondArray, new_null_array,
 };
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{
+    DataType, FieldRef, Schema, SchemaRef, TimestampMicrosecondType, UInt64Type,
+};
 use crossbeam_channel::{Receiver, Sender};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::time::pack_seq;
-use tidewheel_core::{Decoded, Decoder, RawChunk, SourceEvent};
+use tidewheel_core::{
+    ConnectorError, DecodeRequest, Decoded, Decoder, Format, RawChunk, SourceEvent,
+};
 use tidewheel_sql::plan::{MetadataColumn, MetadataKind};
 
 /// A chunk on its way to a worker.
@@ -39,6 +47,12 @@ pub enum Output {
     Batch(Box<Prepared>),
     /// What the source said besides records.
     Event(SourceEvent),
+    /// From here on, other queries.
+    Change(Box<Change>),
+    /// The reading of history has come to where it meets the live one.
+    HandOver,
+    /// The table is read no more: its queries are gone.
+    Removed,
     /// The source or a worker cannot go on.
     Failed(EngineError),
     /// The reader has stopped: nothing follows.
@@ -48,6 +62,8 @@ pub enum Output {
 /// A chunk, decoded and evaluated.
 #[derive(Debug)]
 pub struct Prepared {
+    /// The wall clock when the chunk was read, milliseconds.
+    pub read_at_ms: i64,
     /// The partition.
     pub partition: u32,
     /// The offset after the chunk.
@@ -74,14 +90,20 @@ pub struct Prepared {
     pub bytes: usize,
 }
 
-/// What a worker needs to know of its source table.
+/// How a source table's records become rows.
 #[derive(Clone)]
 pub struct TableReading {
     /// The name that bad rows carry: topic, path, or the table's name.
     pub topic: String,
-    /// METADATA columns after the decoder's.
-    pub metadata: Vec<MetadataColumn>,
-    /// The scan's schema.
+    /// The format.
+    pub format: Arc<dyn Format>,
+    /// What to decode.
+    pub request: DecodeRequest,
+    /// For each decoded column, its index in the schema.
+    pub decoded: Vec<usize>,
+    /// METADATA columns, each with its index in the schema.
+    pub metadata: Vec<(usize, MetadataColumn)>,
+    /// The scan's schema; a column that is neither decoded nor metadata is NULL.
     pub schema: SchemaRef,
     /// Event time.
     pub event_time: Option<Expr>,
@@ -95,14 +117,79 @@ pub struct TableReading {
     pub max_ahead: i64,
 }
 
+impl TableReading {
+    /// The same, without columns that neither these expressions nor the table's own read.
+    #[must_use]
+    pub fn only<'a>(&'a self, exprs: impl Iterator<Item = &'a Expr>) -> Self {
+        let own = self.event_time.iter().chain(&self.watermark);
+        let own = own.chain(self.dedup.iter().flatten()).chain(&self.order_by);
+        let mut used = BTreeSet::new();
+        for expr in own.chain(exprs) {
+            used.extend(collect_columns(expr).iter().map(Column::index));
+        }
+        let mut only = self.clone();
+        let mut kept = Vec::new();
+        only.decoded.clear();
+        for (column, at) in self.request.columns.iter().zip(&self.decoded) {
+            if used.contains(at) {
+                kept.push(column.clone());
+                only.decoded.push(*at);
+            }
+        }
+        only.request.columns = kept;
+        only.metadata.retain(|(at, _)| used.contains(at));
+        only
+    }
+
+    /// The same with all that `other` reads of the same table, and for each column of `other`'s
+    /// schema its index in the new one.
+    #[must_use]
+    pub fn grow(&self, other: &Self) -> (Self, Vec<usize>) {
+        let mut grown = self.clone();
+        let mut fields: Vec<FieldRef> = self.schema.fields().iter().cloned().collect();
+        let mut places: Vec<usize> = (0..other.schema.fields().len()).collect();
+        for (column, at) in other.request.columns.iter().zip(&other.decoded) {
+            let known = grown
+                .request
+                .columns
+                .iter()
+                .position(|known| known == column);
+            places[*at] = known.map_or(fields.len(), |known| grown.decoded[known]);
+            if known.is_none() {
+                grown.request.columns.push(column.clone());
+                grown.decoded.push(fields.len());
+                fields.push(Arc::clone(&other.schema.fields()[*at]));
+            }
+        }
+        for (at, column) in &other.metadata {
+            let known = grown.metadata.iter().find(|(_, known)| known == column);
+            places[*at] = known.map_or(fields.len(), |(place, _)| *place);
+            if places[*at] == fields.len() {
+                grown.metadata.push((fields.len(), column.clone()));
+                fields.push(Arc::clone(&other.schema.fields()[*at]));
+            }
+        }
+        grown.schema = SchemaRef::new(Schema::new(fields));
+        (grown, places)
+    }
+
+    /// A decoder for it.
+    ///
+    /// # Errors
+    /// The format refuses an option or a column's type.
+    pub fn decoder(&self) -> Result<Box<dyn Decoder>, ConnectorError> {
+        self.format.decoder(&self.request)
+    }
+}
+
 /// Decodes and evaluates.
 pub struct Worker {
+    /// The table's name, for errors.
+    pub table: String,
     /// Its number, for its name.
     pub number: usize,
-    /// What to know of the table.
-    pub reading: TableReading,
-    /// The decoder.
-    pub decoder: Box<dyn Decoder>,
+    /// The decoder of the program that was evaluated last.
+    pub decoder: Option<(Arc<ScanProgram>, Box<dyn Decoder>)>,
     /// Chunks to decode, shared by all workers.
     pub inbox: Receiver<Work>,
     /// Where results go.
@@ -117,8 +204,25 @@ struct Times {
 
 impl Worker {
     fn prepare(&mut self, work: &Work) -> Result<Prepared, EngineError> {
+        let reading = Arc::clone(&work.program.reading);
+        let decoder = match &mut self.decoder {
+            Some((program, decoder)) if Arc::ptr_eq(program, &work.program) => decoder,
+            other => {
+                let decoder = reading.decoder().map_err(|error| EngineError::Table {
+                    table: self.table.clone(),
+                    message: error.message,
+                })?;
+                &mut other.insert((Arc::clone(&work.program), decoder)).1
+            }
+        };
+        reading.prepare(decoder.as_mut(), work)
+    }
+}
+
+impl TableReading {
+    fn prepare(&self, decoder: &mut dyn Decoder, work: &Work) -> Result<Prepared, EngineError> {
         let chunk = &work.chunk;
-        let decoded = self.decoder.decode(chunk);
+        let decoded = decoder.decode(chunk);
         let tombstones = decoded
             .bad
             .iter()
@@ -139,7 +243,7 @@ impl Worker {
             let mut flags = keep.values().iter();
             offsets.retain(|_| flags.next().unwrap_or(false));
         }
-        let seq = match &self.reading.order_by {
+        let seq = match &self.order_by {
             None => offsets
                 .iter()
                 .map(|offset| pack_seq(chunk.partition, *offset))
@@ -151,7 +255,7 @@ impl Worker {
                 array.as_primitive::<UInt64Type>().values().to_vec()
             }
         };
-        let dedup = match &self.reading.dedup {
+        let dedup = match &self.dedup {
             None => None,
             Some(exprs) => {
                 let columns = exprs
@@ -162,6 +266,7 @@ impl Worker {
             }
         };
         Ok(Prepared {
+            read_at_ms: work.read_at_ms,
             partition: chunk.partition,
             next_offset: chunk.next_offset,
             evaluation: work.program.evaluate(&batch)?,
@@ -179,7 +284,7 @@ impl Worker {
 
     fn side_row(&self, partition: u32, offset: u64, reason: &str, bytes: Option<&[u8]>) -> SideRow {
         SideRow {
-            topic: self.reading.topic.clone(),
+            topic: self.topic.clone(),
             partition,
             offset,
             reason: reason.to_owned(),
@@ -200,7 +305,7 @@ impl Worker {
         bad: &mut Vec<SideRow>,
     ) -> Result<(Times, Option<BooleanArray>, usize), EngineError> {
         let rows = batch.num_rows();
-        let Some(event_time) = &self.reading.event_time else {
+        let Some(event_time) = &self.event_time else {
             return Ok((
                 Times {
                     time: vec![0; rows],
@@ -212,12 +317,12 @@ impl Worker {
         };
         let limit = read_at_ms
             .saturating_mul(1_000)
-            .saturating_add(self.reading.max_ahead);
+            .saturating_add(self.max_ahead);
         let micros =
             |expr: &Expr| -> Result<ArrayRef, EngineError> { Ok(evaluate(expr, batch)?.array) };
         let time = micros(event_time)?;
         let time = time.as_primitive::<TimestampMicrosecondType>();
-        let watermark = match &self.reading.watermark {
+        let watermark = match &self.watermark {
             Some(expr) => micros(expr)?,
             None => Arc::new(time.clone()),
         };
@@ -279,19 +384,30 @@ impl Worker {
         decoded: &Decoded,
         chunk: &RawChunk,
     ) -> Result<RecordBatch, EngineError> {
-        if self.reading.metadata.is_empty() {
+        let rows = decoded.offsets.len();
+        let all = self.schema.fields().len();
+        if self.metadata.is_empty() && self.decoded.len() == all {
             return Ok(decoded.batch.clone());
         }
-        let mut columns = decoded.batch.columns().to_vec();
-        for column in &self.reading.metadata {
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; all];
+        for (column, at) in decoded.batch.columns().iter().zip(&self.decoded) {
+            columns[*at] = Some(Arc::clone(column));
+        }
+        for (at, column) in &self.metadata {
             let plain = self.metadata_column(column, decoded, chunk);
             let typed = cast(&plain, &column.data_type)
                 .unwrap_or_else(|_| new_null_array(&column.data_type, plain.len()));
-            columns.push(typed);
+            columns[*at] = Some(typed);
         }
-        let options = arrow::record_batch::RecordBatchOptions::new()
-            .with_row_count(Some(decoded.offsets.len()));
-        RecordBatch::try_new_with_options(SchemaRef::clone(&self.reading.schema), columns, &options)
+        let columns = columns
+            .into_iter()
+            .zip(self.schema.fields())
+            .map(|(column, field)| {
+                column.unwrap_or_else(|| new_null_array(field.data_type(), rows))
+            })
+            .collect();
+        let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), columns, &options)
             .map_err(|error| EngineError::Expression(error.to_string()))
     }
 
@@ -325,8 +441,7 @@ impl Worker {
                     .collect::<BinaryArray>(),
             ),
             MetadataKind::Topic => Arc::new(
-                std::iter::repeat_n(Some(self.reading.topic.as_str()), rows)
-                    .collect::<StringViewArray>(),
+                std::iter::repeat_n(Some(self.topic.as_str()), rows).collect::<StringViewArray>(),
             ),
             MetadataKind::Headers => {
                 let mut maps = MapBuilder::new(
@@ -371,6 +486,6 @@ impl Task for Worker {
     }
 
     fn name(&self) -> String {
-        format!("decode {}", self.number)
+        format!("decode {} {}", self.table, self.number)
     }
 }

@@ -1,6 +1,9 @@
 //! What shards are told. Control travels in the same channel as data.
 
-use crate::scan::program::Evaluation;
+use super::query::NewQuery;
+use crate::scan::bad::SideRow;
+use crate::scan::program::{Evaluation, QueryId, ScanProgram};
+use crossbeam_channel::Sender;
 use std::sync::Arc;
 use tidewheel_core::EventTime;
 
@@ -34,6 +37,8 @@ pub struct SourceRows {
     pub selections: Vec<Vec<u32>>,
     /// The source's time after the chunk.
     pub after: SourceTime,
+    /// The wall clock when the chunk was read, milliseconds.
+    pub read_at_ms: i64,
     /// The partition and the offset after the chunk.
     pub progress: (u32, u64),
 }
@@ -50,6 +55,33 @@ pub enum ShardMessage {
         /// Its time.
         time: SourceTime,
     },
+    /// From here on, other queries read a source.
+    Queries {
+        /// The source table.
+        source: usize,
+        /// What is evaluated from here on.
+        program: Arc<ScanProgram>,
+        /// Queries that end here.
+        remove: Vec<QueryId>,
+        /// Queries that begin here.
+        add: Vec<NewQuery>,
+    },
+    /// A source is read from now on.
+    SourceBegins {
+        /// The source table.
+        source: usize,
+        /// Where its late rows go, and the name they carry.
+        late: Option<(Sender<Vec<SideRow>>, String)>,
+    },
+    /// A source is read no more, and its queries are gone.
+    SourceGone {
+        /// The source table.
+        source: usize,
+    },
+    /// The history is read: the state goes to the live shard.
+    HandOver,
+    /// Something outside has changed: look.
+    Wake,
     /// Nothing follows of this source.
     SourceEnd {
         /// The source table.

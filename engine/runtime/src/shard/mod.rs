@@ -11,20 +11,25 @@ pub mod written;
 
 use crate::error::EngineError;
 use crate::scan::bad::SideRow;
-use crate::scan::program::ScanProgram;
+use crate::scan::program::{QueryId, ScanProgram};
 use crate::sink::message::SinkMessage;
 use crate::stats::{Stats, add};
-use crate::task::{Poll, Task, wait_for_either};
+use crate::status::{QueryHandle, QueryState};
+use crate::task::{Poll, Task, wait_for, wait_for_either};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::{Feedback, ShardMessage, SourceRows, SourceTime};
-use query::{First, QueryShard};
+use query::{First, HandOver, NewQuery, QueryShard};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use step::TIMERS_AT_ONCE;
 use tidewheel_core::Env;
 use tidewheel_core::time::{NO_TIME, unpack_seq};
+use tidewheel_kernel::change::OperatorStats;
 use tidewheel_kernel::input::Input;
+use tidewheel_kernel::keys::KeyEncoder;
+use tidewheel_kernel::spec::SetSpec;
 use tidewheel_kernel::window::{SetId, WindowOperator};
 
 /// While a source is read back, a query's changes are handed on at most this often: a key that
@@ -36,13 +41,15 @@ const EXPIRY_WAIT: Duration = Duration::from_millis(250);
 const MESSAGES_AT_ONCE: usize = 8;
 /// How often a shard that waits for its last sinks looks whether it is to give up.
 const END_WAIT: Duration = Duration::from_millis(100);
+/// How long a shard waits at once for a state that is on its way.
+const JOIN_WAIT: Duration = Duration::from_millis(5);
 /// How often counters are refreshed.
 const STATS_EVERY: Duration = Duration::from_secs(2);
 
 /// A source's part of a shard.
 pub struct SourceShard {
     /// The program that its rows come from.
-    pub program: Arc<ScanProgram>,
+    pub program: Option<Arc<ScanProgram>>,
     /// The window operator of each key group that needs one.
     pub groups: Vec<Option<WindowOperator>>,
     /// The source's time.
@@ -56,19 +63,15 @@ pub struct SourceShard {
 impl SourceShard {
     /// A source before its first row.
     #[must_use]
-    pub fn new(
-        program: Arc<ScanProgram>,
-        groups: Vec<Option<WindowOperator>>,
-        late: Option<(Sender<Vec<SideRow>>, String)>,
-    ) -> Self {
+    pub fn new(late: Option<(Sender<Vec<SideRow>>, String)>) -> Self {
         let time = SourceTime {
             frontier: NO_TIME,
             watermark: NO_TIME,
             behind: true,
         };
         Self {
-            program,
-            groups,
+            program: None,
+            groups: Vec::new(),
             time,
             ended: false,
             late,
@@ -85,15 +88,24 @@ pub struct Shard {
     /// What sinks tell it.
     pub feedback: Receiver<Feedback>,
     /// Its sources.
-    pub sources: Vec<SourceShard>,
+    pub sources: BTreeMap<usize, SourceShard>,
     /// Its queries.
-    pub queries: Vec<QueryShard>,
+    pub queries: BTreeMap<QueryId, QueryShard>,
+    /// Queries whose state is on its way from the shard that read their history. Nothing else is
+    /// done before it is here.
+    pub joining: VecDeque<NewQuery>,
+    /// Credit of queries that are not here yet.
+    pub early_credit: BTreeMap<QueryId, usize>,
+    /// In a shard that reads history: where its state goes.
+    pub hand_over: Option<Sender<HandOver>>,
     /// The world.
     pub env: Arc<dyn Env>,
-    /// Counters.
+    /// Gauges of all shards.
     pub stats: Arc<Stats>,
     /// Errors that stop the run.
     pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
+    /// No more sources come: the shard ends with its last one.
+    pub closing: Arc<AtomicBool>,
     /// Told to stop although not everything could be written.
     pub give_up: Arc<AtomicBool>,
     /// Timers are due that did not fit the last call.
@@ -107,33 +119,250 @@ pub struct Shard {
 }
 
 impl Shard {
-    fn handle(&mut self, message: ShardMessage) -> Result<(), EngineError> {
+    fn handle(&mut self, message: ShardMessage) {
         match message {
             ShardMessage::Rows(rows) => self.rows(&rows),
             ShardMessage::Time { source, time } => {
-                self.sources[source].time = time;
-                self.advance(source);
-                Ok(())
+                if let Some(known) = self.sources.get_mut(&source) {
+                    known.time = time;
+                    self.advance(source);
+                }
+            }
+            ShardMessage::SourceBegins { source, late } => {
+                self.sources.insert(source, SourceShard::new(late));
+            }
+            ShardMessage::Queries {
+                source,
+                program,
+                remove,
+                add,
+            } => {
+                for query in remove {
+                    self.remove(query);
+                }
+                if let Some(known) = self.sources.get_mut(&source) {
+                    let groups = program.groups.len().max(known.groups.len());
+                    known.groups.resize_with(groups, || None);
+                    known.program = Some(program);
+                }
+                self.add(source, add);
             }
             ShardMessage::SourceEnd { source } => {
-                self.sources[source].ended = true;
-                Ok(())
+                if let Some(known) = self.sources.get_mut(&source) {
+                    known.ended = true;
+                }
             }
+            ShardMessage::SourceGone { source } => {
+                let of_source = self.queries.iter();
+                let gone: Vec<QueryId> = of_source
+                    .filter(|(_, query)| query.chain.source == source)
+                    .map(|(id, _)| *id)
+                    .collect();
+                for query in gone {
+                    self.remove(query);
+                }
+                self.sources.remove(&source);
+            }
+            // Handled where messages are received.
+            ShardMessage::HandOver | ShardMessage::Wake => {}
         }
     }
 
     fn feedback(&mut self, feedback: Feedback) {
         match feedback {
-            Feedback::Credit { query, rows } => self.queries[query].credit = rows,
+            Feedback::Credit { query, rows } => match self.queries.get_mut(&query) {
+                Some(known) => known.credit = rows,
+                None => {
+                    self.early_credit.insert(query, rows);
+                }
+            },
             Feedback::Rewrite { query } => {
-                let source = self.queries[query].chain.source;
-                self.queries[query].rewrite(&mut self.sources[source].groups);
+                if let Some(query) = self.queries.get_mut(&query)
+                    && let Some(source) = self.sources.get_mut(&query.chain.source)
+                {
+                    query.rewrite(&mut source.groups);
+                }
             }
         }
     }
 
-    fn rows(&mut self, rows: &SourceRows) -> Result<(), EngineError> {
-        let source = &mut self.sources[rows.source];
+    /// Begins queries. Those with history wait for their state.
+    fn add(&mut self, source: usize, new: Vec<NewQuery>) {
+        let (later, now): (Vec<_>, Vec<_>) = new.into_iter().partition(|new| new.from.is_some());
+        // All sets of a group at once, so that a new operator sees which of them can share slices.
+        let mut sets: BTreeMap<usize, Vec<(QueryId, SetSpec)>> = BTreeMap::new();
+        for query in &now {
+            if let (Some(group), Some(spec)) = (
+                query.input.group,
+                QueryShard::set_spec(&query.chain, &query.input),
+            ) {
+                sets.entry(group).or_default().push((query.id, spec));
+            }
+        }
+        let mut places: BTreeMap<QueryId, SetId> = BTreeMap::new();
+        for (group, specs) in sets {
+            places.extend(self.add_sets(source, group, specs));
+        }
+        for query in now {
+            let (id, handle) = (query.id, Arc::clone(&query.handle));
+            let sink = query.sink.clone();
+            let set = places.get(&id).copied();
+            let keeps = QueryShard::keeps(&query.chain);
+            match QueryShard::new(query, set) {
+                Ok(query) => {
+                    if let First::Set { group, set } = &query.first
+                        && let Some(operator) = self.operator(source, *group)
+                    {
+                        operator.set_keep(*set, keeps);
+                    }
+                    self.enter(query);
+                }
+                Err(error) => self.fail(&handle, error, &sink),
+            }
+        }
+        self.joining.extend(later);
+    }
+
+    fn operator(&mut self, source: usize, group: usize) -> Option<&mut WindowOperator> {
+        self.sources
+            .get_mut(&source)?
+            .groups
+            .get_mut(group)?
+            .as_mut()
+    }
+
+    fn add_sets(
+        &mut self,
+        source: usize,
+        group: usize,
+        specs: Vec<(QueryId, SetSpec)>,
+    ) -> Vec<(QueryId, SetId)> {
+        let Some(known) = self.sources.get_mut(&source) else {
+            return Vec::new();
+        };
+        if let Some(operator) = known.groups.get_mut(group).and_then(Option::as_mut) {
+            let add = |(id, spec): (QueryId, SetSpec)| (id, operator.add_set(&spec));
+            return specs.into_iter().map(add).collect();
+        }
+        let keys = known
+            .program
+            .as_ref()
+            .and_then(|program| program.groups.get(group)?.as_ref());
+        let encoder = keys.and_then(|keys| KeyEncoder::new(keys.encoder.types()).ok());
+        // The program was checked when it was made, so its keys can be encoded.
+        let Some(encoder) = encoder else {
+            return Vec::new();
+        };
+        let (ids, specs): (Vec<QueryId>, Vec<SetSpec>) = specs.into_iter().unzip();
+        let operator = WindowOperator::new(encoder, specs);
+        if let Some(place) = known.groups.get_mut(group) {
+            *place = Some(operator);
+        }
+        ids.into_iter().zip((0..).map(SetId)).collect()
+    }
+
+    fn enter(&mut self, mut query: QueryShard) {
+        if let Some(rows) = self.early_credit.remove(&query.id) {
+            query.credit = rows;
+        }
+        self.queries.insert(query.id, query);
+    }
+
+    fn fail(&self, handle: &QueryHandle, error: EngineError, sink: &Sender<SinkMessage>) {
+        handle.set_state(QueryState::Failed {
+            message: error.to_string(),
+        });
+        self.errors.lock().push(error);
+        let _ = sink.send(SinkMessage::Done { shard: self.number });
+    }
+
+    /// Takes the state that the first joining query waits for. False while it is not here.
+    fn join(&mut self) -> bool {
+        let Some(mut new) = self.joining.pop_front() else {
+            return true;
+        };
+        let source = new.chain.source;
+        match new.from.as_ref().map(Receiver::try_recv) {
+            Some(Err(TryRecvError::Empty)) => {
+                self.joining.push_front(new);
+                return false;
+            }
+            Some(Ok(HandOver {
+                mut query,
+                operator,
+            })) => {
+                let skip_until = new.skip_until;
+                if let (First::Set { group, .. }, Some(known)) =
+                    (&query.first, self.sources.get_mut(&source))
+                    && let Some(place) = known.groups.get_mut(*group)
+                {
+                    *place = operator;
+                }
+                (query.muted, query.skip_until) = (false, skip_until);
+                self.enter(query);
+            }
+            Some(Err(TryRecvError::Disconnected)) | None => {
+                tracing::error!(query = new.chain.name, "its history could not be read");
+                (new.from, new.muted) = (None, false);
+                self.add(source, vec![new]);
+            }
+        }
+        // The live time may be further than that of the history.
+        self.advance(source);
+        true
+    }
+
+    /// Gives the state to the live shard.
+    fn give_away(&mut self) -> Poll {
+        let Some((_, mut query)) = self.queries.pop_first() else {
+            return Poll::Done;
+        };
+        let operator = match &query.first {
+            First::Set { group, .. } => self
+                .sources
+                .get_mut(&query.chain.source)
+                .and_then(|source| source.groups.get_mut(*group)?.take()),
+            _ => None,
+        };
+        shift(&query.handle.stats, &query.reported, &[0; 4]);
+        query.reported = [0; 4];
+        if let Some(live) = self.hand_over.take() {
+            let _ = live.send(HandOver { query, operator });
+        }
+        Poll::Done
+    }
+
+    /// Ends a query: its state goes, and its sink task is told.
+    fn remove(&mut self, id: QueryId) {
+        self.early_credit.remove(&id);
+        let Some(query) = self.queries.remove(&id) else {
+            return;
+        };
+        if let First::Set { group, set } = &query.first {
+            let source = query.chain.source;
+            let shared = self.queries.values().any(|other| {
+                other.chain.source == source
+                    && matches!(&other.first, First::Set { group: g, .. } if g == group)
+            });
+            if let Some(operator) = self.operator(source, *group) {
+                operator.remove_set(*set);
+            }
+            if !shared
+                && let Some(known) = self.sources.get_mut(&source)
+                && let Some(place) = known.groups.get_mut(*group)
+            {
+                *place = None;
+            }
+        }
+        if !query.done {
+            let _ = query.sink.send(SinkMessage::Done { shard: self.number });
+        }
+    }
+
+    fn rows(&mut self, rows: &SourceRows) {
+        let Some(source) = self.sources.get_mut(&rows.source) else {
+            return;
+        };
         for (group, operator) in source.groups.iter_mut().enumerate() {
             let Some(operator) = operator else { continue };
             let selection = rows.selections.get(group).map_or(&[][..], Vec::as_slice);
@@ -149,68 +378,81 @@ impl Shard {
                 columns: &rows.evaluation.columns,
                 retract: None,
             });
-            if report.is_empty() {
-                continue;
-            }
-            add(
-                &self.stats.late,
-                report.iter().map(|late| late.rows.len()).sum(),
-            );
-            if let Some((table, topic)) = &source.late {
-                let of_set = |set: SetId| {
-                    self.queries.iter().find(|query| {
-                        query.chain.source == rows.source
-                            && matches!(&query.first, First::Set { group: g, set: s }
-                                if *g == group && *s == set)
-                    })
-                };
-                for late in &report {
-                    let name = of_set(late.set).map_or("", |query| query.chain.name.as_str());
-                    let _ = table.send(late_rows(&late.rows, rows, topic, name));
+            for late in &report {
+                let query = self.queries.values().find(|query| {
+                    query.chain.source == rows.source
+                        && matches!(&query.first, First::Set { group: g, set: s }
+                            if *g == group && *s == late.set)
+                });
+                let Some(query) = query else { continue };
+                add(&query.handle.stats.late, late.rows.len());
+                if let Some((table, topic)) = &source.late {
+                    let _ = table.send(late_rows(&late.rows, rows, topic, &query.chain.name));
                 }
             }
         }
-        for query in self
-            .queries
-            .iter_mut()
-            .filter(|q| q.chain.source == rows.source)
-        {
-            query.rows(self.number, rows, &self.stats)?;
+        let mut failed = Vec::new();
+        for (id, query) in &mut self.queries {
+            if query.chain.source != rows.source {
+                continue;
+            }
+            query.read_at_ms.get_or_insert(rows.read_at_ms);
+            let handle = Arc::clone(&query.handle);
+            if let Err(error) = query.rows(self.number, rows, &handle.stats) {
+                failed.push((*id, error));
+            }
         }
-        self.sources[rows.source].time = rows.after;
+        source.time = rows.after;
+        self.stop_failed(failed);
         self.advance(rows.source);
-        Ok(())
+    }
+
+    /// Ends queries that cannot go on; the others do.
+    fn stop_failed(&mut self, failed: Vec<(QueryId, EngineError)>) {
+        for (id, error) in failed {
+            if let Some(query) = self.queries.get(&id) {
+                query.handle.set_state(QueryState::Failed {
+                    message: error.to_string(),
+                });
+            }
+            self.errors.lock().push(error);
+            self.remove(id);
+        }
     }
 
     fn advance(&mut self, source: usize) {
-        let time = self.sources[source].time;
+        let Some(known) = self.sources.get_mut(&source) else {
+            return;
+        };
+        let time = known.time;
         let mut more = false;
-        for operator in self.sources[source].groups.iter_mut().flatten() {
+        for operator in known.groups.iter_mut().flatten() {
             more |= operator.advance(time.frontier, time.watermark, TIMERS_AT_ONCE);
         }
-        for query in self
-            .queries
-            .iter_mut()
-            .filter(|query| query.chain.source == source)
-        {
-            more |= query.advance(time);
+        for query in self.queries.values_mut() {
+            if query.chain.source == source {
+                more |= query.advance(time);
+            }
         }
         self.timers_left |= more;
     }
 
     /// Hands changes to sinks that are ready. True when something was sent.
-    fn serve(&mut self, include_expiry: bool) -> Result<bool, EngineError> {
+    fn serve(&mut self, include_expiry: bool) -> bool {
         self.unserved = 0;
         let now = self.env.monotonic();
         if include_expiry {
             self.expiry_served = now;
         }
         let mut sent = false;
-        for query in &mut self.queries {
-            if query.credit == 0 || query.done {
+        let mut failed = Vec::new();
+        for (id, query) in &mut self.queries {
+            if query.credit == 0 || query.done || query.muted || query.handle.paused.load(Relaxed) {
                 continue;
             }
-            let source = &mut self.sources[query.chain.source];
+            let Some(source) = self.sources.get_mut(&query.chain.source) else {
+                continue;
+            };
             if source.time.behind
                 && !source.ended
                 && query.served != Duration::ZERO
@@ -218,48 +460,54 @@ impl Shard {
             {
                 continue;
             }
+            let handle = Arc::clone(&query.handle);
             let served = query.serve(
                 self.number,
                 &mut source.groups,
                 source.time,
                 include_expiry || source.ended,
-                &self.stats,
-            )?;
-            if served {
-                query.served = now.max(Duration::from_nanos(1));
+                &handle.stats,
+            );
+            match served {
+                Ok(true) => {
+                    query.served = now.max(Duration::from_nanos(1));
+                    sent = true;
+                }
+                Ok(false) => {}
+                Err(error) => failed.push((*id, error)),
             }
-            sent |= served;
         }
-        Ok(sent)
+        self.stop_failed(failed);
+        sent
     }
 
-    fn finish(&mut self) -> Result<Poll, EngineError> {
+    fn finish(&mut self) -> Poll {
         if self.give_up.load(Relaxed) {
             // Sinks that are away are not waited for any more.
-            return Ok(Poll::Done);
+            return Poll::Done;
         }
         // All sources have ended and all timers have fired: what is left, is sent, then the end,
         // without the pauses of EMIT ON CHANGE EVERY.
-        for query in self
-            .queries
-            .iter_mut()
-            .filter(|query| query.chain.emit_every.is_some())
-        {
-            query.credit = crate::sink::CREDIT_ROWS;
+        for query in self.queries.values_mut() {
+            if query.chain.emit_every.is_some() {
+                query.credit = crate::sink::CREDIT_ROWS;
+            }
+            query.handle.paused.store(false, Relaxed);
         }
-        let sent = self.serve(true)?;
-        for query in &mut self.queries {
-            if query.credit > 0 && !query.done && !sent {
+        let sent = self.serve(true);
+        for query in self.queries.values_mut() {
+            let gone = query.handle.sink_gone.load(Relaxed);
+            if (query.credit > 0 && !sent || gone || query.muted) && !query.done {
                 query.done = true;
                 let _ = query.sink.send(SinkMessage::Done { shard: self.number });
             }
         }
         self.report(true);
-        Ok(if self.queries.iter().all(|query| query.done) {
+        if self.queries.values().all(|query| query.done) {
             Poll::Done
         } else {
             Poll::Idle(Some(END_WAIT))
-        })
+        }
     }
 
     fn report(&mut self, now_or_never: bool) {
@@ -268,80 +516,123 @@ impl Shard {
             return;
         }
         let mut totals = [0_u64; 4];
-        let groups = self
-            .sources
-            .iter()
-            .flat_map(|source| source.groups.iter().flatten());
-        let operators = groups
-            .map(WindowOperator::stats)
-            .chain(self.queries.iter().flat_map(QueryShard::stats));
-        for stats in operators {
-            totals[0] += stats.keys;
-            totals[1] += stats.slices;
-            totals[2] += stats.state_bytes;
-            totals[3] += stats.bound_reached;
-        }
-        let counters = [
-            &self.stats.keys,
-            &self.stats.slices,
-            &self.stats.state_bytes,
-            &self.stats.bounds_reached,
-        ];
-        for (at, counter) in counters.into_iter().enumerate() {
-            let before = self.reported.1[at];
-            if totals[at] >= before {
-                counter.fetch_add(totals[at] - before, Relaxed);
-            } else {
-                counter.fetch_sub(before - totals[at], Relaxed);
+        let mut by_group: BTreeMap<(usize, usize), [u64; 4]> = BTreeMap::new();
+        for (source, known) in &self.sources {
+            for (group, operator) in known.groups.iter().enumerate() {
+                if let Some(operator) = operator {
+                    let figures = figures(&operator.stats());
+                    sum(&mut totals, &figures);
+                    by_group.insert((*source, group), figures);
+                }
             }
         }
+        for query in self.queries.values_mut() {
+            let mut own = [0_u64; 4];
+            for stats in query.stats() {
+                sum(&mut own, &figures(&stats));
+            }
+            sum(&mut totals, &own);
+            if let First::Set { group, .. } = &query.first
+                && let Some(shared) = by_group.get(&(query.chain.source, *group))
+            {
+                sum(&mut own, shared);
+            }
+            shift(&query.handle.stats, &query.reported, &own);
+            query.reported = own;
+        }
+        shift(&self.stats, &self.reported.1, &totals);
         self.reported = (now, totals);
     }
 
-    fn step(&mut self) -> Result<Poll, EngineError> {
+    fn step(&mut self) -> Poll {
         while let Ok(feedback) = self.feedback.try_recv() {
             self.feedback(feedback);
         }
+        while !self.joining.is_empty() {
+            if !self.join() {
+                return Poll::Idle(Some(JOIN_WAIT));
+            }
+        }
+        // Read before the inbox: a source that begins is in the inbox before this is set.
+        let closing = self.closing.load(Relaxed);
         match self.inbox.try_recv() {
+            Ok(ShardMessage::HandOver) => self.give_away(),
             Ok(message) => {
-                self.handle(message)?;
+                self.handle(message);
                 self.unserved += 1;
-                if self.unserved >= MESSAGES_AT_ONCE || self.inbox.is_empty() {
+                if self.joining.is_empty()
+                    && (self.unserved >= MESSAGES_AT_ONCE || self.inbox.is_empty())
+                {
                     let now = self.env.monotonic();
                     let expiry = now.saturating_sub(self.expiry_served) >= EXPIRY_WAIT;
-                    self.serve(expiry)?;
+                    self.serve(expiry);
                 }
                 self.report(false);
-                Ok(Poll::Ready)
+                Poll::Ready
             }
             Err(TryRecvError::Empty) => {
                 if self.timers_left {
                     self.timers_left = false;
-                    for source in 0..self.sources.len() {
+                    for source in self.sources.keys().copied().collect::<Vec<_>>() {
                         self.advance(source);
                     }
-                    return Ok(Poll::Ready);
+                    return Poll::Ready;
                 }
-                if self.sources.iter().all(|source| source.ended) {
+                if (closing || self.hand_over.is_some() && !self.sources.is_empty())
+                    && self.sources.values().all(|source| source.ended)
+                {
                     return self.finish();
                 }
                 self.report(false);
-                let sent = self.serve(true)?;
-                let behind = self.sources.iter().any(|source| source.time.behind);
+                let sent = self.serve(true);
+                let behind = self.sources.values().any(|source| source.time.behind);
                 let wait = if behind { COALESCE_BEHIND } else { STATS_EVERY };
-                Ok(if sent {
+                if sent {
                     Poll::Ready
                 } else {
                     Poll::Idle(Some(wait))
-                })
+                }
             }
             Err(TryRecvError::Disconnected) => {
                 // Its sequencers are gone, as after an error: what is left, is sent.
-                for source in &mut self.sources {
+                for source in self.sources.values_mut() {
                     source.ended = true;
                 }
                 self.finish()
             }
+        }
+    }
+}
+
+/// Keys, slices, bytes of state, bounds reached.
+fn figures(stats: &OperatorStats) -> [u64; 4] {
+    [
+        stats.keys,
+        stats.slices,
+        stats.state_bytes,
+        stats.bound_reached,
+    ]
+}
+
+fn sum(total: &mut [u64; 4], part: &[u64; 4]) {
+    for (total, part) in total.iter_mut().zip(part) {
+        *total += part;
+    }
+}
+
+/// Moves gauges on from what a shard added to them before.
+fn shift(stats: &Stats, before: &[u64; 4], now: &[u64; 4]) {
+    let counters = [
+        &stats.keys,
+        &stats.slices,
+        &stats.state_bytes,
+        &stats.bounds_reached,
+    ];
+    for (counter, (before, now)) in counters.into_iter().zip(before.iter().zip(now)) {
+        if now >= before {
+            counter.fetch_add(now - before, Relaxed);
+        } else {
+            counter.fetch_sub(before - now, Relaxed);
         }
     }
 }
@@ -367,23 +658,14 @@ fn late_rows(late: &[u32], rows: &SourceRows, topic: &str, query: &str) -> Vec<S
 
 impl Task for Shard {
     fn poll(&mut self) -> Poll {
-        match self.step() {
-            Ok(poll) => poll,
-            Err(error) => {
-                self.errors.lock().push(error);
-                for query in &mut self.queries {
-                    if !query.done {
-                        query.done = true;
-                        let _ = query.sink.send(SinkMessage::Done { shard: self.number });
-                    }
-                }
-                Poll::Done
-            }
-        }
+        self.step()
     }
 
     fn wait(&self, timeout: Option<Duration>) {
-        wait_for_either(&self.inbox, &self.feedback, timeout);
+        match self.joining.front().and_then(|new| new.from.as_ref()) {
+            Some(state) => wait_for(state, timeout),
+            None => wait_for_either(&self.inbox, &self.feedback, timeout),
+        }
     }
 
     fn name(&self) -> String {

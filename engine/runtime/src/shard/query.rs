@@ -6,15 +6,17 @@ use super::rows::{Delta, Fate, Upserts, upserts};
 use super::step::{StepState, TIMERS_AT_ONCE, micros, over, regroup, types};
 use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
-use crate::scan::program::QueryInput;
+use crate::scan::program::{QueryId, QueryInput};
 use crate::sink::message::SinkMessage;
 use crate::stats::{Stats, add};
+use crate::status::QueryHandle;
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::time::Duration;
+use tidewheel_core::EventTime;
 use tidewheel_kernel::change::{Changes, OperatorStats};
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::KeyEncoder;
@@ -44,8 +46,54 @@ pub enum First {
     Over(Box<OverOperator>),
 }
 
+/// A query on its way into a shard.
+pub struct NewQuery {
+    /// Its number.
+    pub id: QueryId,
+    /// What it is.
+    pub chain: Arc<Chain>,
+    /// What it takes from its source's program.
+    pub input: QueryInput,
+    /// To its sink task.
+    pub sink: Sender<SinkMessage>,
+    /// What is known of it.
+    pub handle: Arc<QueryHandle>,
+    /// Where its state comes from; `None`: it begins empty.
+    pub from: Option<Receiver<HandOver>>,
+    /// Its rows are not handed on: it reads history.
+    pub muted: bool,
+    /// Windows that end up to then are not handed on: their rows were not all read.
+    pub skip_until: Option<EventTime>,
+}
+
+impl std::fmt::Debug for NewQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NewQuery").field(&self.chain.name).finish()
+    }
+}
+
+/// A query's state, from the shard that has read its history to the live one.
+pub struct HandOver {
+    /// The query.
+    pub query: QueryShard,
+    /// The operator of its key group, where it has one.
+    pub operator: Option<WindowOperator>,
+}
+
 /// One query in one shard.
 pub struct QueryShard {
+    /// Its number.
+    pub id: QueryId,
+    /// What is known of it.
+    pub handle: Arc<QueryHandle>,
+    /// Rows are not handed on: it reads history.
+    pub muted: bool,
+    /// Windows that end up to then are not handed on.
+    pub skip_until: Option<EventTime>,
+    /// When the oldest row was read that it was not served since, wall clock, milliseconds.
+    pub read_at_ms: Option<i64>,
+    /// What it last added to its gauges: keys, slices, bytes, bounds reached.
+    pub reported: [u64; 4],
     /// The query.
     pub chain: Arc<Chain>,
     /// What it takes from its source's program.
@@ -117,12 +165,17 @@ impl QueryShard {
     ///
     /// # Errors
     /// A column's type cannot be a key, or the shape is not executed.
-    pub fn new(
-        chain: Arc<Chain>,
-        input: QueryInput,
-        set: Option<SetId>,
-        sink: Sender<SinkMessage>,
-    ) -> Result<Self, EngineError> {
+    pub fn new(new: NewQuery, set: Option<SetId>) -> Result<Self, EngineError> {
+        let NewQuery {
+            id,
+            chain,
+            input,
+            sink,
+            handle,
+            muted,
+            skip_until,
+            ..
+        } = new;
         let failed = |error: arrow::error::ArrowError| EngineError::Plan {
             query: chain.name.clone(),
             message: error.to_string(),
@@ -176,6 +229,12 @@ impl QueryShard {
             _ => None,
         };
         Ok(Self {
+            id,
+            handle,
+            muted,
+            skip_until,
+            read_at_ms: None,
+            reported: [0; 4],
             finisher: Finisher::new(Arc::clone(&chain)),
             freed_later: Vec::new(),
             identity,
@@ -310,6 +369,9 @@ impl QueryShard {
         shard: usize,
         stats: &Stats,
     ) -> Result<(), EngineError> {
+        if self.muted {
+            return Ok(());
+        }
         let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
         let indices = UInt32Array::from(rows.to_vec());
         let columns = columns
@@ -335,6 +397,7 @@ impl QueryShard {
                 shard,
                 batch,
                 credit: false,
+                read_at_ms: self.read_at_ms.take(),
             });
         }
         Ok(())
@@ -468,18 +531,29 @@ impl QueryShard {
             } else {
                 std::mem::take(&mut self.freed_later)
             };
-            let Some(rows) = rows else {
+            let Some(mut rows) = rows else {
                 self.finisher.freed(&freed);
+                if include_expiry {
+                    self.read_at_ms = None;
+                }
                 return Ok(more);
             };
+            if let Some(until) = self.skip_until {
+                rows = rows.ending_after(until)?;
+            }
             let changes = self.finisher.finish(&rows, time.frontier, stats)?;
             self.finisher.freed(&freed);
             if let Some(batch) = changes {
                 self.credit = 0;
+                let read_at = self
+                    .read_at_ms
+                    .take()
+                    .filter(|_| batch.urgent && !time.behind);
                 let _ = self.sink.send(SinkMessage::Changes {
                     shard,
                     batch,
                     credit: true,
+                    read_at_ms: read_at,
                 });
                 return Ok(true);
             }
@@ -498,7 +572,10 @@ impl QueryShard {
         loop {
             let (rows, _) = self.pull(groups, time, usize::MAX, true, stats)?;
             match rows {
-                Some(rows) => batches.push(rows),
+                Some(rows) => batches.push(match self.skip_until {
+                    Some(until) => rows.ending_after(until)?,
+                    None => rows,
+                }),
                 None => break,
             }
         }

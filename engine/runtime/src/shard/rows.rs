@@ -32,6 +32,38 @@ pub struct Upserts {
     pub urgent: Vec<bool>,
 }
 
+impl Upserts {
+    /// Only the rows whose window ends after `until`.
+    ///
+    /// # Errors
+    /// Not to be expected.
+    pub fn ending_after(self, until: EventTime) -> Result<Self, EngineError> {
+        if self.empty_at.iter().all(|end| *end > until) {
+            return Ok(self);
+        }
+        let kept: Vec<usize> = (0..self.empty_at.len())
+            .filter(|row| self.empty_at[*row] > until)
+            .collect();
+        let indices: arrow::array::UInt32Array = kept.iter().map(|row| *row as u32).collect();
+        let batch = arrow::compute::take_record_batch(&self.batch, &indices)
+            .map_err(|error| EngineError::Expression(error.to_string()))?;
+        Ok(Self {
+            batch,
+            fates: kept.iter().map(|row| self.fates[*row]).collect(),
+            slots: kept
+                .iter()
+                .filter_map(|row| self.slots.get(*row).copied())
+                .collect(),
+            identities: kept
+                .iter()
+                .filter_map(|row| self.identities.get(*row).cloned())
+                .collect(),
+            empty_at: kept.iter().map(|row| self.empty_at[*row]).collect(),
+            urgent: kept.iter().map(|row| self.urgent[*row]).collect(),
+        })
+    }
+}
+
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

@@ -15,6 +15,8 @@ pub enum SinkMessage {
         batch: ChangeBatch,
         /// The shard used its credit for them.
         credit: bool,
+        /// When the oldest event that caused them was read, wall clock, milliseconds.
+        read_at_ms: Option<i64>,
     },
     /// Rows for the query's tail.
     Upserts {
@@ -25,6 +27,8 @@ pub enum SinkMessage {
         /// The shard's time, up to which these are all.
         time: SourceTime,
     },
+    /// Something outside has changed: look.
+    Wake,
     /// The shard has nothing more.
     Done {
         /// The shard.

@@ -8,7 +8,8 @@ use crate::plan::Chain;
 use crate::shard::finish::Finisher;
 use crate::shard::message::{Feedback, SourceTime};
 use crate::shard::step::StepState;
-use crate::stats::{Stats, add};
+use crate::stats::add;
+use crate::status::{QueryHandle, QueryState};
 use crate::task::{Poll, Task, wait_for};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::SinkMessage;
@@ -26,8 +27,13 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 
 /// The sink task of one query.
 pub struct SinkTask {
-    /// The query's number.
-    pub query: usize,
+    /// What is known of the query.
+    pub handle: Arc<QueryHandle>,
+    /// Nothing is written before this channel's senders are gone: those who write the same table
+    /// and are being removed.
+    pub after: Vec<Receiver<()>>,
+    /// Held while the task lives, for those who come after.
+    pub before: Sender<()>,
     /// The query.
     pub chain: Arc<Chain>,
     /// The sink.
@@ -42,8 +48,6 @@ pub struct SinkTask {
     pub finisher: Finisher,
     /// The world.
     pub env: Arc<dyn Env>,
-    /// Counters.
-    pub stats: Arc<Stats>,
     /// Errors that stop the run.
     pub errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
     /// Told to stop although not everything could be written.
@@ -51,10 +55,19 @@ pub struct SinkTask {
     state: State,
 }
 
+/// A batch that waits to be written.
+struct Waiting {
+    batch: ChangeBatch,
+    /// The shard that gets credit once it is.
+    shard: Option<usize>,
+    /// When the oldest event that caused it was read.
+    read_at_ms: Option<i64>,
+}
+
 /// What moves while a sink task runs.
 struct State {
-    /// Batches to write, and the shard that gets credit once they are.
-    queue: VecDeque<(ChangeBatch, Option<usize>)>,
+    /// Batches to write.
+    queue: VecDeque<Waiting>,
     /// Each shard's time, and whether it is done.
     times: Vec<(SourceTime, bool)>,
     /// Shards to give credit to, and when.
@@ -70,14 +83,14 @@ impl SinkTask {
     #[allow(clippy::too_many_arguments)]
     #[must_use]
     pub fn new(
-        query: usize,
+        handle: Arc<QueryHandle>,
+        (before, after): (Sender<()>, Vec<Receiver<()>>),
         chain: Arc<Chain>,
         sink: Box<dyn Sink>,
         inbox: Receiver<SinkMessage>,
         shards: Vec<Sender<Feedback>>,
         tail: Vec<StepState>,
         env: Arc<dyn Env>,
-        stats: Arc<Stats>,
         errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
         give_up: Arc<std::sync::atomic::AtomicBool>,
     ) -> Self {
@@ -97,7 +110,9 @@ impl SinkTask {
         };
         let finisher = Finisher::new(Arc::clone(&chain));
         Self {
-            query,
+            handle,
+            after,
+            before,
             chain,
             sink,
             inbox,
@@ -105,7 +120,6 @@ impl SinkTask {
             tail,
             finisher,
             env,
-            stats,
             errors,
             give_up,
             state,
@@ -114,7 +128,7 @@ impl SinkTask {
 
     fn credit(&mut self, shard: usize) {
         let message = Feedback::Credit {
-            query: self.query,
+            query: self.handle.id,
             rows: CREDIT_ROWS,
         };
         let _ = self.shards[shard].send(message);
@@ -142,8 +156,13 @@ impl SinkTask {
                 shard,
                 batch,
                 credit,
+                read_at_ms,
             } => {
-                self.state.queue.push_back((batch, credit.then_some(shard)));
+                self.state.queue.push_back(Waiting {
+                    batch,
+                    shard: credit.then_some(shard),
+                    read_at_ms,
+                });
                 Ok(())
             }
             SinkMessage::Upserts {
@@ -153,7 +172,7 @@ impl SinkTask {
             } => {
                 for rows in &batches {
                     if let Some(first) = self.tail.first_mut() {
-                        first.upserts(rows, &self.stats)?;
+                        first.upserts(rows, &self.handle.stats)?;
                     }
                 }
                 self.state.times[shard].0 = time;
@@ -161,6 +180,7 @@ impl SinkTask {
                 self.credit_later(shard);
                 Ok(())
             }
+            SinkMessage::Wake => Ok(()),
             SinkMessage::Done { shard } => {
                 self.state.times[shard].1 = true;
                 Ok(())
@@ -193,16 +213,22 @@ impl SinkTask {
         let last = self.tail.len();
         for at in 0..last {
             if at > 0 {
-                while let Some(rows) = self.tail[at - 1].take(usize::MAX, true, &self.stats)? {
-                    self.tail[at].upserts(&rows, &self.stats)?;
+                while let Some(rows) =
+                    self.tail[at - 1].take(usize::MAX, true, &self.handle.stats)?
+                {
+                    self.tail[at].upserts(&rows, &self.handle.stats)?;
                 }
             }
             while self.tail[at].advance(time) {}
         }
         if let Some(step) = self.tail.last_mut() {
-            while let Some(rows) = step.take(CREDIT_ROWS, true, &self.stats)? {
-                if let Some(batch) = self.finisher.finish(&rows, newest, &self.stats)? {
-                    self.state.queue.push_back((batch, None));
+            while let Some(rows) = step.take(CREDIT_ROWS, true, &self.handle.stats)? {
+                if let Some(batch) = self.finisher.finish(&rows, newest, &self.handle.stats)? {
+                    self.state.queue.push_back(Waiting {
+                        batch,
+                        shard: None,
+                        read_at_ms: None,
+                    });
                 }
             }
             let freed = step.freed();
@@ -213,22 +239,30 @@ impl SinkTask {
 
     /// Writes the first waiting batch. False when the sink is away.
     fn write(&mut self) -> Result<bool, EngineError> {
-        let Some((batch, _)) = self.state.queue.front() else {
+        let Some(waiting) = self.state.queue.front() else {
             return Ok(true);
         };
         let progress = Progress::default();
-        let written = self.sink.write(batch, &progress);
+        let written = self.sink.write(&waiting.batch, &progress);
         let writes = self.sink.writes();
         add(
-            &self.stats.writes,
+            &self.handle.stats.writes,
             writes.saturating_sub(self.state.counted_writes) as usize,
         );
         self.state.counted_writes = writes;
         match written {
             Ok(()) => {
                 self.state.back_off = BACK_OFF.0;
-                if let Some((_, Some(shard))) = self.state.queue.pop_front() {
-                    self.credit_later(shard);
+                if self.handle.sink_is_back() {
+                    tracing::info!(table = self.chain.sink.name, "the sink is back");
+                }
+                if let Some(written) = self.state.queue.pop_front() {
+                    let now = self.env.wall_ms();
+                    self.handle
+                        .acknowledged(&written.batch, written.read_at_ms, now);
+                    if let Some(shard) = written.shard {
+                        self.credit_later(shard);
+                    }
                 }
                 Ok(true)
             }
@@ -242,7 +276,9 @@ impl SinkTask {
             }
             Err(SinkError::Rewrite(message)) => {
                 for shard in &self.shards {
-                    let _ = shard.send(Feedback::Rewrite { query: self.query });
+                    let _ = shard.send(Feedback::Rewrite {
+                        query: self.handle.id,
+                    });
                 }
                 if let Some(step) = self.tail.last_mut() {
                     self.finisher.forget_all();
@@ -256,14 +292,20 @@ impl SinkTask {
 
     fn away(&mut self, message: &str) {
         let table = &self.chain.sink.name;
-        tracing::warn!(table, message, retry_in = ?self.state.back_off, "the sink is away");
-        self.stats.sink_retries.fetch_add(1, Relaxed);
+        if self.handle.sink_is_away(message) {
+            tracing::warn!(table, message, "the sink is away; changes wait for it");
+        }
+        self.handle.stats.sink_retries.fetch_add(1, Relaxed);
         self.state.retry_at = self.env.monotonic() + self.state.back_off;
         self.state.back_off = (self.state.back_off * 2).min(BACK_OFF.1);
     }
 
     fn step(&mut self) -> Result<Poll, EngineError> {
         if !self.state.started {
+            let gone = |other: &Receiver<()>| other.try_recv() == Err(TryRecvError::Disconnected);
+            if !self.after.iter().all(gone) && !self.give_up.load(Relaxed) {
+                return Ok(Poll::Idle(Some(BACK_OFF.0)));
+            }
             self.state.started = true;
             for shard in 0..self.shards.len() {
                 self.credit(shard);
@@ -284,7 +326,8 @@ impl SinkTask {
         }
         if !self.state.queue.is_empty() {
             if now < self.state.retry_at {
-                if self.give_up.load(Relaxed) {
+                let abandoned = self.handle.abandoned.load(Relaxed) && self.all_ended();
+                if self.give_up.load(Relaxed) || abandoned {
                     return self.close();
                 }
                 let wait = (self.state.retry_at - now).min(Duration::from_millis(100));
@@ -301,7 +344,9 @@ impl SinkTask {
                 self.handle(message)?;
                 Ok(Poll::Ready)
             }
-            Err(TryRecvError::Empty) if self.all_ended() => self.close(),
+            Err(TryRecvError::Empty) if self.all_ended() || self.give_up.load(Relaxed) => {
+                self.close()
+            }
             Err(TryRecvError::Empty) => {
                 let next = self
                     .state
@@ -319,7 +364,7 @@ impl SinkTask {
         let closed = self.sink.close();
         let writes = self.sink.writes();
         add(
-            &self.stats.writes,
+            &self.handle.stats.writes,
             writes.saturating_sub(self.state.counted_writes) as usize,
         );
         self.state.counted_writes = writes;
@@ -336,6 +381,10 @@ impl Task for SinkTask {
         match self.step() {
             Ok(poll) => poll,
             Err(error) => {
+                self.handle.set_state(QueryState::Failed {
+                    message: error.to_string(),
+                });
+                self.handle.sink_gone.store(true, Relaxed);
                 self.errors.lock().push(error);
                 Poll::Done
             }
@@ -343,6 +392,10 @@ impl Task for SinkTask {
     }
 
     fn wait(&self, timeout: Option<Duration>) {
+        if !self.state.started {
+            self.env.sleep(timeout.unwrap_or(BACK_OFF.0));
+            return;
+        }
         // While a batch waits for its retry, messages do not matter.
         if self.state.queue.is_empty() {
             wait_for(&self.inbox, timeout);

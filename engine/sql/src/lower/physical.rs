@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,29 @@ use tidewheel_kernel::spec::AggregateSpec;
 /// The scans that the plan stands on: by table, its number and schema.
 pub(crate) type Scans = BTreeMap<String, (usize, SchemaRef)>;
 
+/// A scan holds what all queries read; a query goes on with its own columns, so that its plan stays
+/// the same whatever other queries there are.
+fn own_columns(scan: PlanNode, fields: &[FieldRef]) -> Result<PlanNode> {
+    let own = fields.iter().map(|field| field.name());
+    if own.eq(scan.schema.fields().iter().map(|field| field.name())) {
+        return Ok(scan);
+    }
+    let exprs = fields
+        .iter()
+        .map(|field| {
+            let at = index(&scan.schema, field.name())?;
+            Ok(Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(PlanNode {
+        schema: schema_of(fields),
+        kind: NodeKind::Project {
+            input: Box::new(scan),
+            exprs,
+        },
+    })
+}
+
 /// Makes the plan that runs.
 pub(crate) fn build(node: &Node, scans: &Scans, state_ttl: Option<Duration>) -> Result<PlanNode> {
     let schema = schema_of(&node.fields);
@@ -30,7 +54,11 @@ pub(crate) fn build(node: &Node, scans: &Scans, state_ttl: Option<Duration>) -> 
             let (source, schema) = scans
                 .get(table)
                 .ok_or_else(|| DataFusionError::Internal(format!("table {table} is lost")))?;
-            (NodeKind::Scan { source: *source }, Arc::clone(schema))
+            let scan = PlanNode {
+                kind: NodeKind::Scan { source: *source },
+                schema: Arc::clone(schema),
+            };
+            return own_columns(scan, &node.fields);
         }
         Op::Filter { input, predicate } => {
             let made = below(input)?;

@@ -1,0 +1,380 @@
+//! Builds and spawns tasks: shards, sinks, and the reading of a source.
+
+use super::state::{Late, SourceId, State};
+use crate::error::EngineError;
+use crate::plan::Chain;
+use crate::scan::bad::SideRow;
+use crate::scan::dedup::Dedup;
+use crate::scan::partition::TableTime;
+use crate::scan::program::{QueryId, ScanProgram};
+use crate::scan::reader::{History, Reader, ReaderMessage};
+use crate::scan::sequencer::{BadRowPolicy, Sequencer};
+use crate::scan::worker::{TableReading, Work, Worker};
+use crate::shard::Shard;
+use crate::shard::message::{Feedback, ShardMessage};
+use crate::shard::query::HandOver;
+use crate::shard::step::{StepState, micros};
+use crate::sink::SinkTask;
+use crate::sink::message::SinkMessage;
+use crate::sink::side::SideTask;
+use crate::stats::Stats;
+use crate::status::{QueryHandle, SourceHandle};
+use crate::task::{Task, channel};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tidewheel_core::time::NO_TIME;
+use tidewheel_core::{DecodeRequest, SinkRequest, Source, SourceRequest, TableSpec};
+use tidewheel_sql::plan::{BadRows, MetadataKind, SourceTable};
+
+/// Waiting chunks between the reader and the workers, for each worker.
+const CHUNKS_WAITING: usize = 2;
+/// Waiting batches in front of a shard.
+const BATCHES_WAITING: usize = 8;
+/// Waiting messages in front of a sink.
+const CHANGES_WAITING: usize = 8;
+/// Waiting groups of bad rows in front of their table.
+const SIDE_WAITING: usize = 64;
+
+/// The name that a table's rows carry elsewhere.
+pub(super) fn topic(table: &TableSpec) -> String {
+    let options = &table.options;
+    options
+        .get("topic")
+        .or_else(|| options.get("path"))
+        .unwrap_or(&table.name)
+        .to_owned()
+}
+
+/// The tasks of a source's reading, before they are spawned.
+pub(super) struct Scan {
+    pub(super) tasks: Vec<Box<dyn Task>>,
+    pub(super) reader: Sender<ReaderMessage>,
+    pub(super) work_capacity: usize,
+    pub(super) handle: Arc<SourceHandle>,
+    pub(super) late: Late,
+    pub(super) bounded: bool,
+}
+
+/// How a source is to be read.
+pub(super) struct ScanRequest<'a> {
+    pub(super) id: SourceId,
+    pub(super) table: &'a SourceTable,
+    pub(super) shards: Vec<Sender<ShardMessage>>,
+    pub(super) program: Arc<ScanProgram>,
+    pub(super) from_ms: Option<i64>,
+    pub(super) decoders: usize,
+    /// Set for a reading of history: the query, and the live reading.
+    pub(super) history: Option<(QueryId, Arc<SourceHandle>)>,
+}
+
+/// A sink task, before it is spawned.
+pub(super) struct NewSink {
+    pub(super) task: Box<dyn Task>,
+    pub(super) sender: Sender<SinkMessage>,
+    /// Disconnected once the task has ended.
+    pub(super) ended: Receiver<()>,
+}
+
+impl State {
+    pub(super) fn spawn_shard(&self, number: usize) -> (Sender<ShardMessage>, Sender<Feedback>) {
+        let stats = Arc::clone(&self.shared.stats);
+        let (task, inbox, feedback) = self.shard(number, stats, None);
+        self.shared.executor.spawn(task);
+        (inbox, feedback)
+    }
+
+    /// A shard that reads one query's history, and the channel by which it gives its state away.
+    pub(super) fn history_shard(
+        &self,
+        number: usize,
+    ) -> (Box<dyn Task>, Sender<ShardMessage>, Receiver<HandOver>) {
+        let (hand_over, state) = bounded(1);
+        let (task, inbox, _) = self.shard(number, Arc::default(), Some(hand_over));
+        (task, inbox, state)
+    }
+
+    fn shard(
+        &self,
+        number: usize,
+        stats: Arc<Stats>,
+        hand_over: Option<Sender<HandOver>>,
+    ) -> (Box<dyn Task>, Sender<ShardMessage>, Sender<Feedback>) {
+        let shared = &self.shared;
+        let (sender, inbox) = channel(shared.executor.as_ref(), BATCHES_WAITING);
+        let (to_shard, feedback) = unbounded();
+        let shard = Shard {
+            number,
+            inbox,
+            feedback,
+            sources: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            joining: VecDeque::new(),
+            early_credit: BTreeMap::new(),
+            hand_over,
+            env: Arc::clone(&shared.env),
+            stats,
+            errors: Arc::clone(&shared.errors),
+            closing: Arc::clone(&shared.closing),
+            give_up: Arc::clone(&shared.give_up),
+            timers_left: false,
+            unserved: 0,
+            expiry_served: Duration::ZERO,
+            reported: (Duration::ZERO, [0; 4]),
+        };
+        (Box::new(shard), sender, to_shard)
+    }
+
+    fn open_sink(&self, table: &TableSpec) -> Result<Box<dyn tidewheel_core::Sink>, EngineError> {
+        let connector = self
+            .shared
+            .env
+            .registry()
+            .for_table(&table.options)
+            .map_err(Self::refused(table))?;
+        let request = SinkRequest {
+            table: table.clone(),
+            env: Arc::clone(&self.shared.env),
+        };
+        connector.sink(&request).map_err(Self::refused(table))
+    }
+
+    /// The sink task of a query. It writes nothing before the tasks behind `after` have ended.
+    pub(super) fn sink(
+        &self,
+        handle: &Arc<QueryHandle>,
+        chain: &Arc<Chain>,
+        after: Vec<Receiver<()>>,
+    ) -> Result<NewSink, EngineError> {
+        let shared = &self.shared;
+        let capacity = CHANGES_WAITING + 2 * self.feedback.len();
+        let (sender, inbox) = channel(shared.executor.as_ref(), capacity);
+        let mut tail = Vec::new();
+        for (at, step) in chain.tail.iter().enumerate() {
+            let asked = chain.tail.get(at + 1).is_some_and(StepState::asks_identity);
+            tail.push(StepState::new(&chain.name, step, false, asked)?.with_ttl(chain.ttl()));
+        }
+        let (before, ended) = bounded(1);
+        let task = SinkTask::new(
+            Arc::clone(handle),
+            (before, after),
+            Arc::clone(chain),
+            self.open_sink(&chain.sink)?,
+            inbox,
+            self.feedback.clone(),
+            tail,
+            Arc::clone(&shared.env),
+            Arc::clone(&shared.errors),
+            Arc::clone(&shared.give_up),
+        );
+        Ok(NewSink {
+            task: Box::new(task),
+            sender,
+            ended,
+        })
+    }
+
+    /// Where a table's bad or late rows go: one task for all that name it.
+    fn side(&mut self, table: &TableSpec) -> Result<Sender<Vec<SideRow>>, EngineError> {
+        if let Some(known) = self.sides.get(&table.name) {
+            return Ok(known.clone());
+        }
+        let shared = &self.shared;
+        let (sender, inbox) = channel(shared.executor.as_ref(), SIDE_WAITING);
+        let task = SideTask {
+            sink: self.open_sink(table)?,
+            table: table.clone(),
+            inbox,
+            env: Arc::clone(&shared.env),
+            errors: Arc::clone(&shared.errors),
+            give_up: Arc::clone(&shared.give_up),
+            waiting: None,
+        };
+        shared.executor.spawn(Box::new(task));
+        self.sides.insert(table.name.clone(), sender.clone());
+        Ok(sender)
+    }
+
+    /// How a table's records become rows.
+    pub(super) fn reading(&self, table: &SourceTable) -> Result<TableReading, EngineError> {
+        let spec = &table.spec;
+        let registry = self.shared.env.registry();
+        let format_name = spec.options.get_or("format", "json");
+        let format = registry
+            .format(format_name)
+            .ok_or_else(|| EngineError::Table {
+                table: spec.name.clone(),
+                message: format!(
+                    "there is no format '{format_name}'; known are {}",
+                    registry.format_names().join(", ")
+                ),
+            })?;
+        let decoded = table.read.len();
+        let reading = TableReading {
+            topic: topic(spec),
+            format: Arc::clone(format),
+            request: DecodeRequest {
+                columns: table.read.clone(),
+                options: spec.options.clone(),
+            },
+            decoded: (0..decoded).collect(),
+            metadata: (decoded..).zip(table.metadata.iter().cloned()).collect(),
+            schema: Arc::clone(&table.scan_schema),
+            event_time: table.event_time.clone(),
+            watermark: table.watermark.clone(),
+            dedup: table.dedup.as_ref().map(|(keys, _)| keys.clone()),
+            order_by: table.order_by.clone(),
+            max_ahead: micros(table.max_ahead),
+        };
+        // Refused now rather than in a worker.
+        reading.decoder().map_err(Self::refused(spec))?;
+        Ok(reading)
+    }
+
+    /// Opens a source and builds the tasks that read it.
+    pub(super) fn scan(&mut self, request: ScanRequest<'_>) -> Result<Scan, EngineError> {
+        let ScanRequest {
+            id,
+            table,
+            shards,
+            program,
+            from_ms,
+            decoders,
+            history,
+        } = request;
+        let spec = &table.spec;
+        let shared = self.shared.clone();
+        let source = self.open_source(table, from_ms)?;
+        let mut tasks: Vec<Box<dyn Task>> = Vec::new();
+        let work_capacity = CHUNKS_WAITING * decoders;
+        let executor = shared.executor.as_ref();
+        let (to_workers, work) = channel::<Work>(executor, work_capacity);
+        let (to_sequencer, results) = channel(executor, work_capacity + 4);
+        let (to_reader, reader_inbox) = unbounded();
+        for number in 0..decoders.max(1) {
+            tasks.push(Box::new(Worker {
+                table: spec.name.clone(),
+                number,
+                decoder: None,
+                inbox: work.clone(),
+                outbox: to_sequencer.clone(),
+            }));
+        }
+        let partitions = source.partitions();
+        let mut time = TableTime::new(table.idle_timeout, table.max_drift);
+        for partition in &partitions {
+            time.add(*partition, shared.env.monotonic());
+        }
+        let bounded = source.is_bounded();
+        let handle = Arc::new(SourceHandle::new(spec.name.clone()));
+        let is_history = history.is_some();
+        let caught_up = self.caught_up.clone();
+        let history = match (history, caught_up) {
+            (Some((query, live)), Some(coordinator)) => Some(History {
+                query,
+                coordinator,
+                live,
+                at_end: BTreeSet::new(),
+                waiting: false,
+            }),
+            _ => None,
+        };
+        tasks.push(Box::new(Reader {
+            table: spec.name.clone(),
+            source,
+            inbox: reader_inbox,
+            workers: to_workers,
+            sequencer: to_sequencer,
+            program: Arc::clone(&program),
+            chunk_bytes: shared.options.chunk_bytes,
+            env: Arc::clone(&shared.env),
+            handle: Arc::clone(&handle),
+            ticket: 0,
+            open: partitions,
+            history,
+            positions: BTreeMap::new(),
+            approach: None,
+            deferred: VecDeque::new(),
+            paused: BTreeSet::new(),
+            kept: VecDeque::new(),
+        }));
+        let bad_rows = match &table.bad_rows {
+            // The live reading has reported them.
+            _ if is_history => BadRowPolicy::Drop,
+            BadRows::Drop => BadRowPolicy::Drop,
+            BadRows::Fail => BadRowPolicy::Fail,
+            BadRows::DeadLetter(table) => BadRowPolicy::Send(self.side(table)?),
+        };
+        let late = match &table.late_rows_table {
+            Some(late) if !is_history => Some((self.side(late)?, topic(spec))),
+            _ => None,
+        };
+        let dedup_window = table
+            .dedup
+            .as_ref()
+            .map_or(0, |(_, window)| micros(*window));
+        tasks.push(Box::new(Sequencer {
+            table: spec.name.clone(),
+            source: id,
+            inbox: results,
+            reader: to_reader.clone(),
+            shards,
+            program,
+            time,
+            dedup: table.dedup.as_ref().map(|_| Dedup::new(dedup_window)),
+            dedup_window,
+            bad_rows,
+            env: Arc::clone(&shared.env),
+            stats: Arc::clone(&handle.stats),
+            queries: Arc::clone(&shared.queries),
+            handle: Arc::clone(&handle),
+            errors: Arc::clone(&shared.errors),
+            waiting: BTreeMap::new(),
+            next: 0,
+            dedup_expired: NO_TIME,
+            last_tick: Duration::ZERO,
+            positions: BTreeMap::new(),
+        }));
+        Ok(Scan {
+            tasks,
+            reader: to_reader,
+            work_capacity,
+            handle,
+            late,
+            bounded,
+        })
+    }
+
+    fn open_source(
+        &self,
+        table: &SourceTable,
+        from_ms: Option<i64>,
+    ) -> Result<Box<dyn Source>, EngineError> {
+        let spec = &table.spec;
+        let registry = self.shared.env.registry();
+        let connector = registry
+            .for_table(&spec.options)
+            .map_err(Self::refused(spec))?;
+        let used = |kind: MetadataKind| table.metadata.iter().any(|column| column.kind == kind);
+        let metadata = [
+            ("timestamp", MetadataKind::Timestamp),
+            ("key", MetadataKind::Key),
+            ("headers", MetadataKind::Headers),
+        ]
+        .into_iter()
+        // A query that comes later may read what none does now.
+        .filter(|(_, kind)| self.shared.live || used(*kind))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+        connector
+            .source(&SourceRequest {
+                table: spec.clone(),
+                start: BTreeMap::new(),
+                from_ms,
+                metadata,
+                env: Arc::clone(&self.shared.env),
+            })
+            .map_err(Self::refused(spec))
+    }
+}

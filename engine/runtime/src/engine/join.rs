@@ -1,0 +1,134 @@
+//! Lets queries that have caught up on history join the live reading of their source.
+
+use super::Shared;
+use super::state::State;
+use crate::scan::change::Change;
+use crate::scan::program::QueryId;
+use crate::scan::reader::{CaughtUp, ReaderMessage};
+use crate::shard::query::NewQuery;
+use crate::status::QueryState;
+use crate::task::{Poll, Task};
+use crossbeam_channel::{Receiver, TryRecvError};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often the coordinator looks whether the engine closes.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits for readings of history to catch up.
+pub(super) struct Coordinator {
+    shared: Shared,
+    state: Weak<Mutex<State>>,
+    inbox: Receiver<CaughtUp>,
+}
+
+impl Coordinator {
+    pub(super) fn new(
+        shared: &Shared,
+        state: &Arc<Mutex<State>>,
+        inbox: Receiver<CaughtUp>,
+    ) -> Self {
+        Self {
+            shared: shared.clone(),
+            state: Arc::downgrade(state),
+            inbox,
+        }
+    }
+}
+
+impl Task for Coordinator {
+    fn poll(&mut self) -> Poll {
+        if self.shared.closing.load(Relaxed) {
+            return Poll::Done;
+        }
+        match (self.inbox.try_recv(), self.state.upgrade()) {
+            (_, None) | (Err(TryRecvError::Disconnected), _) => Poll::Done,
+            (Err(TryRecvError::Empty), _) => Poll::Idle(Some(LOOK)),
+            (Ok(caught_up), Some(state)) => {
+                state.lock().join(&caught_up);
+                Poll::Ready
+            }
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>) {
+        crate::task::wait_for(&self.inbox, timeout);
+    }
+
+    fn name(&self) -> String {
+        "coordinate".to_owned()
+    }
+}
+
+impl State {
+    /// A query has caught up: the live reader is told to meet its reader and to go on with it
+    /// from there.
+    fn join(&mut self, caught_up: &CaughtUp) {
+        let id = caught_up.query;
+        let Some(query) = self.queries.get_mut(&id) else {
+            return;
+        };
+        let Some(history) = query.history.take() else {
+            return;
+        };
+        let source_id = query.source;
+        let handle = Arc::clone(&query.handle);
+        let old = history.replaces;
+        let failed = |message: String| handle.set_state(QueryState::Failed { message });
+        let Some(source) = self.sources.get_mut(&source_id) else {
+            return failed("its source is not read any more".to_owned());
+        };
+        let replaced: BTreeSet<QueryId> = old.into_iter().collect();
+        source.full = source.full.without(&replaced);
+        source.live.insert(id);
+        source.live.retain(|query| !replaced.contains(query));
+        let Some(input) = source.full.inputs.get(&id).cloned() else {
+            return;
+        };
+        let Some(query) = self.queries.get(&id) else {
+            return;
+        };
+        let add = history
+            .states
+            .into_iter()
+            .map(|state| {
+                vec![NewQuery {
+                    id,
+                    chain: Arc::clone(&query.chain),
+                    input: input.clone(),
+                    sink: query.sink.clone(),
+                    handle: Arc::clone(&query.handle),
+                    from: Some(state),
+                    muted: false,
+                    skip_until: history.skip_until,
+                }]
+            })
+            .collect();
+        let change = Change {
+            program: Arc::new(source.full.only(&source.live)),
+            remove: replaced.iter().copied().collect(),
+            add,
+        };
+        let message = ReaderMessage::Meet {
+            positions: caught_up.positions.clone(),
+            other: history.reader,
+            change: Box::new(change),
+        };
+        if source.reader.send(message).is_err() {
+            return failed("its source is not read any more".to_owned());
+        }
+        handle.set_state(QueryState::Running);
+        self.forget(&replaced);
+    }
+
+    /// Queries are gone: nobody asks for them any more.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<QueryId>) {
+        for id in gone {
+            self.queries.remove(id);
+            self.shared.queries.remove(*id);
+        }
+    }
+}

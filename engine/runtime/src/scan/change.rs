@@ -1,0 +1,17 @@
+//! A change of the queries that read a source table, on its way through the tasks: it travels
+//! with the rows, so that every task changes at the same row.
+
+use super::program::{QueryId, ScanProgram};
+use crate::shard::query::NewQuery;
+use std::sync::Arc;
+
+/// From here on, other queries read the table.
+#[derive(Debug)]
+pub struct Change {
+    /// What is evaluated from here on.
+    pub program: Arc<ScanProgram>,
+    /// Queries that end here.
+    pub remove: Vec<QueryId>,
+    /// For each shard, queries that begin here.
+    pub add: Vec<Vec<NewQuery>>,
+}
