@@ -27,7 +27,7 @@ const SHAPES: &[&str] = &[
     "SELECT user_key, COUNT(*), MAX(payload.product.price) FROM TABLE(TUMBLE(TABLE e, DESCRIPTOR(`timestamp`), INTERVAL '10' MINUTE)) GROUP BY user_key, window_start, window_end",
     "SELECT user_key, COUNT(*), MIN(payload.cart.total_value) FROM TABLE(SESSION(TABLE e PARTITION BY user_key, DESCRIPTOR(`timestamp`), INTERVAL '2' MINUTE)) GROUP BY user_key, window_start, window_end",
     "SELECT user_key, COUNT(*), SUM(payload.product.price) FROM e GROUP BY user_key",
-    "SELECT user_key, COUNT(*) FILTER (WHERE changed), CAST(NULL AS DOUBLE) FROM (SELECT user_key, payload.product.id <> LAG(payload.product.id) OVER (PARTITION BY user_key ORDER BY `timestamp`) AS changed FROM e WHERE type = 'product_view') GROUP BY user_key",
+    "SELECT user_key, COUNT(*) FILTER (WHERE changed), CAST(NULL AS DOUBLE) FROM (SELECT user_key, p <> LAG(p) OVER (PARTITION BY user_key ORDER BY `timestamp`) AS changed FROM (SELECT user_key, payload.product.id AS p, `timestamp` FROM e WHERE type = 'product_view')) GROUP BY user_key",
     "SELECT payload.product.category, COUNT(*), SUM(payload.product.price) FROM TABLE(HOP(TABLE e, DESCRIPTOR(`timestamp`), INTERVAL '1' MINUTE, INTERVAL '10' MINUTE)) WHERE payload.product.category IS NOT NULL GROUP BY payload.product.category, window_start, window_end",
     "SELECT user_key, COUNT(*), CAST(NULL AS DOUBLE) FROM TABLE(CUMULATE(TABLE e, DESCRIPTOR(`timestamp`), INTERVAL '1' MINUTE, INTERVAL '15' MINUTE)) WHERE type = 'page_view' GROUP BY user_key, window_start, window_end",
 ];
