@@ -521,6 +521,7 @@ impl Lane for SessionLane {
 
     fn refresh(&mut self, _view: usize) {
         if self.mode != Mode::Current {
+            self.queue_again();
             return;
         }
         let slots: Vec<u32> = self.entries.slots().collect();
@@ -531,6 +532,10 @@ impl Lane for SessionLane {
                 self.dirty.expiry.push_back(slot);
             }
         }
+    }
+
+    fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
+        self.entries.rekey(numbers, keys);
     }
 
     fn set_keep(&mut self, _view: usize, keep: bool) {
