@@ -507,6 +507,10 @@ impl Lane for ClosingLane {
         }
     }
 
+    fn mark(&mut self, _view: usize, _slots: &[u32]) {
+        // A window's end does not move.
+    }
+
     fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
         self.entries.rekey(numbers, keys);
     }

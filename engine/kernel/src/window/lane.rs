@@ -58,6 +58,8 @@ pub(crate) trait Lane: Send {
     fn take_freed(&mut self, view: usize) -> Vec<u32>;
     /// Reports every row of a view again that stands with the reader, as far as it is held.
     fn refresh(&mut self, view: usize);
+    /// Reports these rows of a view again, by their slots, as far as they are live.
+    fn mark(&mut self, view: usize, slots: &[u32]);
     /// Whether the reader keeps the last value of a key whose window runs empty.
     fn set_keep(&mut self, view: usize, keep: bool) {
         let _ = (view, keep);

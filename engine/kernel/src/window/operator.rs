@@ -328,6 +328,16 @@ impl WindowOperator {
         }
     }
 
+    /// Marks some rows of a set with one row a key to be taken again, by their slots: those that
+    /// are live, as ones that time changed.
+    pub fn mark(&mut self, set: SetId, slots: &[u32]) {
+        if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
+            && let Some(slot) = &mut self.lanes[place.lane]
+        {
+            slot.lane.mark(place.view, slots);
+        }
+    }
+
     /// How many sets share each stretch of state: for EXPLAIN and tests.
     #[must_use]
     pub fn shared_sets(&self) -> Vec<Vec<SetId>> {

@@ -5,6 +5,7 @@ pub mod differ;
 pub mod finish;
 pub mod message;
 pub mod query;
+pub mod renew;
 pub mod rows;
 pub mod step;
 pub mod written;
@@ -49,6 +50,8 @@ pub struct SourceShard {
     pub time: SourceTime,
     /// Nothing follows.
     pub ended: bool,
+    /// Timers are due that did not fit the last call.
+    pub timers_left: bool,
     /// Where late rows go, and the name they carry.
     pub late: Option<(Sender<Vec<SideRow>>, String)>,
 }
@@ -71,6 +74,7 @@ impl SourceShard {
             groups,
             time,
             ended: false,
+            timers_left: false,
             late,
         }
     }
@@ -175,7 +179,13 @@ impl Shard {
             .iter_mut()
             .filter(|q| q.chain.source == rows.source)
         {
-            query.rows(self.number, rows, &self.stats)?;
+            let mut late = Vec::new();
+            query.rows(self.number, rows, &mut late, &self.stats)?;
+            if let Some((table, topic)) = &self.sources[rows.source].late
+                && !late.is_empty()
+            {
+                let _ = table.send(late_rows(&late, rows, topic, &query.chain.name));
+            }
         }
         self.sources[rows.source].time = rows.after;
         self.advance(rows.source);
@@ -195,6 +205,7 @@ impl Shard {
         {
             more |= query.advance(time);
         }
+        self.sources[source].timers_left = more;
         self.timers_left |= more;
     }
 
@@ -207,10 +218,18 @@ impl Shard {
         }
         let mut sent = false;
         for query in &mut self.queries {
-            if query.credit == 0 || query.done {
+            if query.done {
                 continue;
             }
             let source = &mut self.sources[query.chain.source];
+            query.renew(&mut source.groups, source.time, now);
+            if query.credit == 0 {
+                continue;
+            }
+            if source.timers_left && query.has_steps() {
+                // What the timers change would be late for the second step.
+                continue;
+            }
             if source.time.behind
                 && !source.ended
                 && query.served != Duration::ZERO
@@ -298,6 +317,14 @@ impl Shard {
         self.reported = (now, totals);
     }
 
+    fn drain_timers(&mut self) -> Poll {
+        self.timers_left = false;
+        for source in 0..self.sources.len() {
+            self.advance(source);
+        }
+        Poll::Ready
+    }
+
     fn step(&mut self) -> Result<Poll, EngineError> {
         while let Ok(feedback) = self.feedback.try_recv() {
             self.feedback(feedback);
@@ -316,11 +343,7 @@ impl Shard {
             }
             Err(TryRecvError::Empty) => {
                 if self.timers_left {
-                    self.timers_left = false;
-                    for source in 0..self.sources.len() {
-                        self.advance(source);
-                    }
-                    return Ok(Poll::Ready);
+                    return Ok(self.drain_timers());
                 }
                 if self.sources.iter().all(|source| source.ended) {
                     return self.finish();
@@ -329,6 +352,8 @@ impl Shard {
                 let sent = self.serve(true)?;
                 let behind = self.sources.iter().any(|source| source.time.behind);
                 let wait = if behind { COALESCE_BEHIND } else { STATS_EVERY };
+                let look = self.queries.iter().filter_map(QueryShard::look_every).min();
+                let wait = look.map_or(wait, |look| wait.min(look));
                 Ok(if sent {
                     Poll::Ready
                 } else {
@@ -336,7 +361,10 @@ impl Shard {
                 })
             }
             Err(TryRecvError::Disconnected) => {
-                // Its sequencers are gone, as after an error: what is left, is sent.
+                // Its sequencers are gone: what is left, is sent.
+                if self.timers_left {
+                    return Ok(self.drain_timers());
+                }
                 for source in &mut self.sources {
                     source.ended = true;
                 }

@@ -510,7 +510,14 @@ impl Lane for MovingLane {
 
     fn refresh(&mut self, view: usize) {
         let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
+        Lane::mark(self, view, &slots);
+    }
+
+    fn mark(&mut self, view: usize, slots: &[u32]) {
+        for &slot in slots {
+            if self.entries.key(slot).is_none() {
+                continue;
+            }
             let entry = self.entries.get_mut(slot);
             if entry.live & (1 << view) != 0 {
                 Self::mark(&mut self.views, entry, slot, 1 << view, false);

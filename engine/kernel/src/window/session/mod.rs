@@ -525,7 +525,17 @@ impl Lane for SessionLane {
             return;
         }
         let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
+        self.mark(0, &slots);
+    }
+
+    fn mark(&mut self, _view: usize, slots: &[u32]) {
+        if self.mode != Mode::Current {
+            return;
+        }
+        for &slot in slots {
+            if self.entries.key(slot).is_none() {
+                continue;
+            }
             let entry = self.entries.get_mut(slot);
             if entry.live && !entry.event && !entry.expiry {
                 entry.expiry = true;
