@@ -45,3 +45,21 @@ pub struct RawChunk {
     /// Broker metadata, where the table has METADATA columns that need it.
     pub meta: RecordMeta,
 }
+
+impl RawChunk {
+    /// The bytes of the record at an offset of the partition, without the end of its line.
+    #[must_use]
+    pub fn record_at(&self, offset: u64) -> Option<&[u8]> {
+        match &self.framing {
+            Framing::Lines { first_offset } => {
+                let start = usize::try_from(offset.checked_sub(*first_offset)?).ok()?;
+                let line = self.data.get(start..)?;
+                line.split(|byte| *byte == b'\n').next()
+            }
+            Framing::Records { ranges, offsets } => {
+                let (start, end) = ranges.get(offsets.binary_search(&offset).ok()?)?;
+                self.data.get(*start as usize..*end as usize)
+            }
+        }
+    }
+}

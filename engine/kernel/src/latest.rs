@@ -43,6 +43,8 @@ pub struct LatestOperator {
     by_key: HashMap<Box<[u8]>, u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Freed slots that the reader has not been told of: not used again until it has.
+    freed: Vec<u32>,
     dirty: VecDeque<u32>,
     /// One timer a key with a time to live: due at or before the key's end.
     timers: BinaryHeap<Reverse<(EventTime, u32)>>,
@@ -62,6 +64,8 @@ struct Slot {
     /// What readers have: the newest row's order and bytes.
     shown: Option<(Order, Box<[u8]>)>,
     dirty: bool,
+    /// To be taken though nothing changed.
+    again: bool,
     urgent: bool,
     /// When its timer is due, `END_OF_TIME` without one; timers of other times are void.
     timer: EventTime,
@@ -74,6 +78,7 @@ impl Slot {
             rows: Vec::new(),
             shown: None,
             dirty: false,
+            again: false,
             urgent: false,
             timer: END_OF_TIME,
         }
@@ -104,6 +109,7 @@ impl LatestOperator {
             by_key: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            freed: Vec::new(),
             dirty: VecDeque::new(),
             timers: BinaryHeap::new(),
             to_prune: BinaryHeap::new(),
@@ -197,7 +203,9 @@ impl LatestOperator {
             let state = &mut self.slots[slot as usize];
             state.dirty = false;
             let now = state.rows.last();
-            if now.map(|(_, bytes)| bytes) == state.shown.as_ref().map(|(_, bytes)| bytes)
+            let again = std::mem::take(&mut state.again);
+            if !again
+                && now.map(|(_, bytes)| bytes) == state.shown.as_ref().map(|(_, bytes)| bytes)
                 && now.map(|(order, _)| order) == state.shown.as_ref().map(|(order, _)| order)
             {
                 if now.is_none() {
@@ -222,14 +230,29 @@ impl LatestOperator {
         Ok(Some(changes))
     }
 
+    /// The slots freed since the last call; only then are they used again.
+    pub fn take_freed(&mut self) -> Vec<u32> {
+        let freed = std::mem::take(&mut self.freed);
+        self.free.extend(&freed);
+        freed
+    }
+
+    /// Marks some keys to be taken again, by their slots: those that are live.
+    pub fn mark_again(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            let live = |state: &Slot| !state.rows.is_empty() && state.shown.is_some();
+            if self.slots.get(slot as usize).is_some_and(live) {
+                self.slots[slot as usize].again = true;
+                self.mark(slot, false);
+            }
+        }
+    }
+
     /// Marks every key to be taken again, as one that time changed.
     pub fn refresh(&mut self) {
         let mut slots: Vec<u32> = self.by_key.values().copied().collect();
         slots.sort_unstable();
-        for slot in slots {
-            self.slots[slot as usize].shown = None;
-            self.mark(slot, false);
-        }
+        self.mark_again(&slots);
     }
 
     /// Counters; `slices` are rows.
@@ -352,7 +375,7 @@ impl LatestOperator {
         let old = std::mem::replace(&mut self.slots[slot as usize], empty);
         self.bytes -= 2 * old.key.len();
         self.by_key.remove(&old.key);
-        self.free.push(slot);
+        self.freed.push(slot);
     }
 
     /// When the key's newest row outlives its time.
@@ -417,7 +440,8 @@ impl LatestOperator {
         let end = |state: &&Slot| match (self.state_ttl, state.rows.last().or(state.shown.as_ref()))
         {
             (Some(ttl), Some((order, _))) => order.time.saturating_add(ttl),
-            _ => END_OF_TIME,
+            (None, Some((order, _))) => order.time,
+            (_, None) => END_OF_TIME,
         };
         Ok(Changes {
             slots: slots.to_vec(),

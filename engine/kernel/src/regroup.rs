@@ -350,7 +350,9 @@ impl RegroupOperator {
             group.live = live;
             let empty_at = match (group.window.1, ttl) {
                 (END_OF_TIME, Some(ttl)) if live => group.newest.saturating_add(ttl),
-                (END_OF_TIME, None) => END_OF_TIME,
+                // Rows of windows have their own ends, which the caller knows.
+                (END_OF_TIME, None) if self.spec.retracting => END_OF_TIME,
+                (END_OF_TIME, None) => group.newest,
                 (END_OF_TIME, Some(_)) => self.frontier,
                 (end, _) => end,
             };
@@ -383,7 +385,15 @@ impl RegroupOperator {
     /// Marks every live group to be taken again, as one that time changed.
     pub fn refresh(&mut self) {
         let slots: Vec<u32> = self.groups.slots().collect();
-        for slot in slots {
+        self.mark(&slots);
+    }
+
+    /// Marks some groups to be taken again, by their slots: those that are live.
+    pub fn mark(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            if self.groups.key(slot).is_none() {
+                continue;
+            }
             let group = self.groups.get_mut(slot);
             if group.live && !group.event && !group.expiry {
                 group.expiry = true;

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidewheel_core::time::{END_OF_TIME, NO_TIME};
+use tidewheel_core::time::NO_TIME;
 use tidewheel_kernel::change::RowState;
 use tidewheel_kernel::latest::{LatestInput, LatestOperator};
 
@@ -72,7 +72,7 @@ fn oracle(rows: &[Row], state_ttl: Option<i64>, frontier: i64) -> BTreeMap<Strin
     rows.sort_by_key(|row| (row.2, row.3));
     let mut out = BTreeMap::new();
     for (key, value, time, _) in rows {
-        let end = state_ttl.map_or(END_OF_TIME, |ttl| time + ttl);
+        let end = time + state_ttl.unwrap_or(0);
         out.insert(key, (value, end));
     }
     out.retain(|_, (_, end)| *end > frontier);

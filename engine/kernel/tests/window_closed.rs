@@ -5,231 +5,13 @@
 
 mod window_support;
 
-use std::collections::{BTreeMap, BTreeSet};
-use tidewheel_core::time::NO_TIME;
+use std::collections::BTreeSet;
+use tidewheel_core::time::{END_OF_TIME, NO_TIME};
 use tidewheel_kernel::change::RowState;
 use tidewheel_kernel::spec::{Emit, SetSpec, WINDOW_TIME_GAP, WindowKind, WindowSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
+use window_support::oracle::{Oracle, Shown};
 use window_support::*;
-
-/// Key, window start, window end. For sets of one row a key the window is (0, 0).
-type Place = (u32, i64, i64);
-type Shown = BTreeMap<Place, Values>;
-
-fn lateness(emit: Emit) -> i64 {
-    match emit {
-        Emit::Closed { allowed_lateness }
-        | Emit::Final { allowed_lateness }
-        | Emit::EveryChange { allowed_lateness } => allowed_lateness,
-        _ => 0,
-    }
-}
-
-fn delay(emit: Emit) -> i64 {
-    match emit {
-        Emit::Final { allowed_lateness } => allowed_lateness,
-        _ => 0,
-    }
-}
-
-/// The naive machine: raw rows of each window, or of each key's sessions.
-struct Oracle {
-    spec: SetSpec,
-    windows: BTreeMap<Place, Vec<Row>>,
-    accepted: BTreeMap<u32, Vec<Row>>,
-    /// Sessions that no row can join any more.
-    forgotten: Vec<Vec<Row>>,
-    /// Sessions as they were when they closed.
-    closed: BTreeMap<Place, Values>,
-    late: BTreeSet<u64>,
-}
-
-impl Oracle {
-    fn new(spec: SetSpec) -> Self {
-        Self {
-            spec,
-            windows: BTreeMap::new(),
-            accepted: BTreeMap::new(),
-            forgotten: Vec::new(),
-            closed: BTreeMap::new(),
-            late: BTreeSet::new(),
-        }
-    }
-
-    fn sessions(&self, key: u32) -> Vec<Vec<Row>> {
-        let WindowKind::Session { gap } = self.spec.window.kind else {
-            unreachable!()
-        };
-        let mut rows = self.accepted.get(&key).cloned().unwrap_or_default();
-        rows.sort_by_key(|row| row.time);
-        let mut sessions: Vec<Vec<Row>> = Vec::new();
-        for row in rows {
-            match sessions.last_mut() {
-                Some(session) if row.time - session.last().unwrap().time <= gap => {
-                    session.push(row);
-                }
-                _ => sessions.push(vec![row]),
-            }
-        }
-        sessions
-    }
-
-    fn place(&self, session: &[Row]) -> Place {
-        let WindowKind::Session { gap } = self.spec.window.kind else {
-            unreachable!()
-        };
-        (
-            session[0].key,
-            session[0].time,
-            session.last().unwrap().time + gap,
-        )
-    }
-
-    fn close_sessions(&mut self, key: u32, watermark: i64) {
-        for session in self.sessions(key) {
-            let place = self.place(&session);
-            if place.2 + delay(self.spec.emit) - WINDOW_TIME_GAP <= watermark {
-                let rows: Vec<&Row> = session.iter().collect();
-                self.closed.insert(place, values(&rows, false).unwrap());
-            }
-        }
-    }
-
-    fn add(&mut self, row: &Row) {
-        if self
-            .spec
-            .filter
-            .is_some_and(|filter| !row.flags[filter - 1])
-        {
-            return;
-        }
-        let allowed = lateness(self.spec.emit) - WINDOW_TIME_GAP;
-        if let WindowKind::Session { .. } = self.spec.window.kind {
-            self.close_sessions(row.key, row.watermark);
-            let WindowKind::Session { gap } = self.spec.window.kind else {
-                unreachable!()
-            };
-            for session in self.sessions(row.key) {
-                if self.place(&session).2 + gap + allowed <= row.watermark {
-                    let accepted = self.accepted.get_mut(&row.key).unwrap();
-                    accepted.retain(|row| !session.contains(row));
-                    self.forgotten.push(session);
-                }
-            }
-            self.accepted.entry(row.key).or_default().push(row.clone());
-            let joined = self
-                .sessions(row.key)
-                .into_iter()
-                .find(|session| session.contains(row))
-                .unwrap();
-            if self.place(&joined).2 + allowed <= row.watermark {
-                self.accepted.get_mut(&row.key).unwrap().pop();
-                self.late.insert(row.seq);
-            }
-            return;
-        }
-        let windows = windows_of(&self.spec.window, row.time);
-        let mut late = !windows.is_empty();
-        for (start, end) in windows {
-            if end + allowed > row.watermark {
-                late = false;
-                self.windows
-                    .entry((row.key, start, end))
-                    .or_default()
-                    .push(row.clone());
-            }
-        }
-        if late {
-            self.late.insert(row.seq);
-        }
-    }
-
-    fn shown(&mut self, frontier: i64, watermark: i64) -> Shown {
-        let emit = self.spec.emit;
-        let mut shown = Shown::new();
-        if let WindowKind::Session { .. } = self.spec.window.kind {
-            let keys: Vec<u32> = self.accepted.keys().copied().collect();
-            for key in keys {
-                self.close_sessions(key, watermark);
-                let forgotten = self
-                    .forgotten
-                    .iter()
-                    .filter(|rows| rows[0].key == key)
-                    .cloned();
-                for session in forgotten.chain(self.sessions(key)) {
-                    let place = self.place(&session);
-                    let rows: Vec<&Row> = session.iter().collect();
-                    let values = values(&rows, false).unwrap();
-                    match emit {
-                        Emit::EveryChange { .. } => {
-                            shown.insert(place, values);
-                        }
-                        Emit::Closed { .. } if place.2 - WINDOW_TIME_GAP <= watermark => {
-                            shown.insert(place, values);
-                        }
-                        Emit::Current => {
-                            // Sessions come by time: the newest stays.
-                            shown.remove(&(key, 0, 0));
-                            if frontier < place.2 {
-                                shown.insert((key, 0, 0), values);
-                            }
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            match emit {
-                Emit::Final { .. } => shown = self.closed.clone(),
-                Emit::LastClosed => {
-                    let mut closed: Vec<_> = self.closed.clone().into_iter().collect();
-                    closed.sort_by_key(|(place, _)| place.2);
-                    shown = closed
-                        .into_iter()
-                        .map(|(place, v)| ((place.0, 0, 0), v))
-                        .collect();
-                }
-                _ => {}
-            }
-            return shown;
-        }
-        let last = |key: u32, windows: &BTreeMap<Place, Vec<Row>>| {
-            // The last window of all, with rows or without, that has closed.
-            let mut end = watermark + WINDOW_TIME_GAP;
-            loop {
-                let window = current_window(&self.spec.window, end - 1);
-                if window.1 == end {
-                    return windows.get(&(key, window.0, window.1)).cloned();
-                }
-                end -= UNIT;
-            }
-        };
-        for (&place, rows) in &self.windows {
-            let all: Vec<&Row> = rows.iter().collect();
-            let Some(result) = values(&all, self.spec.retracting) else {
-                continue;
-            };
-            let closed = place.2 + delay(emit) - WINDOW_TIME_GAP <= watermark;
-            match emit {
-                Emit::LastClosed => {
-                    if let Some(rows) = last(place.0, &self.windows) {
-                        let rows: Vec<&Row> = rows.iter().collect();
-                        if let Some(result) = values(&rows, self.spec.retracting) {
-                            shown.insert((place.0, 0, 0), result);
-                        }
-                    }
-                }
-                Emit::EveryChange { .. } => {
-                    shown.insert(place, result);
-                }
-                _ if closed => {
-                    shown.insert(place, result);
-                }
-                _ => {}
-            }
-        }
-        shown
-    }
-}
 
 struct Reader {
     shown: Shown,
@@ -435,6 +217,17 @@ fn run_case(seed: u64) {
             }
         }
     }
+    if seed % 2 == 0 {
+        at_the_end(
+            seed,
+            &sets,
+            &mut operators,
+            &mut oracles,
+            &mut readers,
+            head,
+        );
+        return;
+    }
     for (shard, operator) in operators.iter_mut().enumerate() {
         let end = head + 10_000 * UNIT;
         loop {
@@ -449,6 +242,55 @@ fn run_case(seed: u64) {
         }
         let stats = operator.stats();
         assert_eq!((stats.keys, stats.slices), (0, 0), "seed {seed} {sets:?}");
+    }
+}
+
+/// The end of the input closes every window: the last that closes is the last that holds the
+/// frontier, and its value stands.
+fn at_the_end(
+    seed: u64,
+    sets: &[SetSpec],
+    operators: &mut [WindowOperator],
+    oracles: &mut [Oracle],
+    readers: &mut [Vec<Reader>],
+    head: i64,
+) {
+    for (shard, operator) in operators.iter_mut().enumerate() {
+        loop {
+            let more = operator.advance(head, END_OF_TIME, 20);
+            let mut any = false;
+            for (number, reader) in readers[shard].iter_mut().enumerate() {
+                any |= take(operator, SetId(number as u32), 7, &sets[number], reader);
+            }
+            if !more && !any {
+                break;
+            }
+        }
+    }
+    for (number, oracle) in oracles.iter_mut().enumerate() {
+        let shown: Shown = readers
+            .iter()
+            .flat_map(|readers| readers[number].shown.clone())
+            .collect();
+        let spec = &sets[number];
+        let wanted = match (spec.emit, spec.window.kind) {
+            (Emit::LastClosed, kind) if !matches!(kind, WindowKind::Session { .. }) => {
+                let mut time = head;
+                let last = loop {
+                    match windows_of(&spec.window, time).iter().map(|w| w.1).max() {
+                        Some(end) => break end,
+                        None => time -= UNIT,
+                    }
+                };
+                oracle.shown(head, last - WINDOW_TIME_GAP)
+            }
+            _ => oracle.shown(head, head + 10_000 * UNIT),
+        };
+        let what = (&spec.window, spec.emit, spec.filter);
+        assert_eq!(
+            shown, wanted,
+            "seed {seed} set {number} {what:?} at the end"
+        );
     }
 }
 

@@ -5,45 +5,12 @@
 
 mod window_support;
 
-use std::collections::BTreeMap;
 use tidewheel_core::time::NO_TIME;
 use tidewheel_kernel::change::RowState;
 use tidewheel_kernel::spec::{Emit, SetSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
+use window_support::oracle::{Current as Shown, current_values as expected};
 use window_support::*;
-
-type Shown = BTreeMap<u32, (Values, i64)>;
-
-/// What one set should show: for each key its values and when its window runs empty.
-fn expected(rows: &[Row], spec: &SetSpec, now: i64) -> Shown {
-    let mut keys: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
-    for row in rows
-        .iter()
-        .filter(|row| spec.filter.is_none_or(|f| row.flags[f - 1]))
-    {
-        keys.entry(row.key).or_default().push(row);
-    }
-    let at = |rows: &[&Row], now: i64| {
-        let window = current_window(&spec.window, now);
-        let inside: Vec<&Row> = rows
-            .iter()
-            .copied()
-            .filter(|row| window.0 <= row.time && row.time < window.1)
-            .collect();
-        values(&inside, spec.retracting)
-    };
-    let mut shown = Shown::new();
-    for (key, rows) in keys {
-        if let Some(values) = at(&rows, now) {
-            let mut empty_at = (now.div_euclid(UNIT) + 1) * UNIT;
-            while at(&rows, empty_at).is_some() {
-                empty_at += UNIT;
-            }
-            shown.insert(key, (values, empty_at));
-        }
-    }
-    shown
-}
 
 struct Reader {
     shown: Shown,

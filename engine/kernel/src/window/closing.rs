@@ -489,7 +489,30 @@ impl Lane for ClosingLane {
     }
 
     fn refresh(&mut self, _view: usize) {
-        // Rows of windows are kept by their reader.
+        if self.delay.is_some_and(|delay| delay >= self.lateness) {
+            // Emitted once, when no row counts any more: nothing is held of it.
+            return;
+        }
+        let now = self.watermark.saturating_add(WINDOW_TIME_GAP);
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let mut end = now.saturating_sub(self.lateness);
+            loop {
+                end = self.next_end(&self.entries.get(slot).slices, end);
+                if end == NEVER || (self.delay.is_some() && end > now) {
+                    break;
+                }
+                self.queue_row(end, slot);
+            }
+        }
+    }
+
+    fn mark(&mut self, _view: usize, _slots: &[u32]) {
+        // A window's end does not move.
+    }
+
+    fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
+        self.entries.rekey(numbers, keys);
     }
 
     fn remove_view(&mut self, _view: usize, _keys: &mut KeyTable) -> bool {

@@ -41,6 +41,14 @@ impl<E: Default> Entries<E> {
         self.told.len() - 1
     }
 
+    /// Makes `reader` one, new or again.
+    pub(crate) fn set_reader(&mut self, reader: usize) {
+        if self.told.len() <= reader {
+            self.told.resize(reader + 1, None);
+        }
+        self.told[reader] = Some(self.freed.len());
+    }
+
     pub(crate) fn remove_reader(&mut self, reader: usize) {
         self.told[reader] = None;
         self.recycle();
@@ -134,6 +142,21 @@ impl<E: Default> Entries<E> {
             for told in self.told.iter_mut().flatten() {
                 *told = 0;
             }
+        }
+    }
+
+    /// The keys have other numbers: `numbers` says which, by the old one. Each entry becomes a
+    /// user of its key there.
+    pub(crate) fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
+        self.index.clear();
+        self.index.resize(keys.capacity(), NONE);
+        for (slot, key) in self.keys.iter_mut().enumerate() {
+            if *key == NONE {
+                continue;
+            }
+            *key = numbers[*key as usize];
+            self.index[*key as usize] = slot as u32;
+            keys.retain(*key);
         }
     }
 

@@ -56,8 +56,10 @@ pub(crate) trait Lane: Send {
     ) -> Option<Changes>;
     /// The slots freed since the last call.
     fn take_freed(&mut self, view: usize) -> Vec<u32>;
-    /// Reports every live row of a view again.
+    /// Reports every row of a view again that stands with the reader, as far as it is held.
     fn refresh(&mut self, view: usize);
+    /// Reports these rows of a view again, by their slots, as far as they are live.
+    fn mark(&mut self, view: usize, slots: &[u32]);
     /// Whether the reader keeps the last value of a key whose window runs empty.
     fn set_keep(&mut self, view: usize, keep: bool) {
         let _ = (view, keep);
@@ -69,6 +71,8 @@ pub(crate) trait Lane: Send {
     }
     /// Ends a view. True if the lane has none left.
     fn remove_view(&mut self, view: usize, keys: &mut KeyTable) -> bool;
+    /// The keys have other numbers: `numbers` says which, by the old one.
+    fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable);
     /// Lets go of all keys.
     fn close(&mut self, keys: &mut KeyTable);
     /// Counters.

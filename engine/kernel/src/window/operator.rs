@@ -90,8 +90,10 @@ impl WindowOperator {
         &self.encoder
     }
 
-    /// Adds a set. It joins the state of a running set where it adds no edge to its slices, and
-    /// reports the keys that are there already; else it starts without rows.
+    /// Adds a set. It joins the state of a running set where that holds all that the new one
+    /// needs of the past and gets no new edge in its slices: then it reports the keys that are
+    /// there already, from the rows that the running set has seen. Else it starts without rows.
+    /// Costs a step for each key where it joins.
     pub fn add_set(&mut self, spec: &SetSpec) -> SetId {
         let place = self.place(spec);
         let set = SetId(self.sets.len() as u32);
@@ -121,11 +123,65 @@ impl WindowOperator {
             sets: Vec::new(),
             lane,
         };
-        self.lanes.push(Some(slot));
-        SetPlace {
-            lane: self.lanes.len() - 1,
-            view: 0,
+        let lane = self.add_lane(slot);
+        SetPlace { lane, view: 0 }
+    }
+
+    /// The number of a new lane; that of one that has ended is used again.
+    fn add_lane(&mut self, slot: LaneSlot) -> usize {
+        match self.lanes.iter().position(Option::is_none) {
+            Some(lane) => {
+                self.lanes[lane] = Some(slot);
+                lane
+            }
+            None => {
+                self.lanes.push(Some(slot));
+                self.lanes.len() - 1
+            }
         }
+    }
+
+    /// Takes in all sets of another operator with their state, as one whose sets have caught up
+    /// on their own history joins the running one: from then on they share its keys. Gives the
+    /// new id of each by its old one (of a set that had ended, an id that has ended too).
+    ///
+    /// Both must have the same encoding of keys and read the same input columns. Sets go on from
+    /// the time that their own operator had reached, and wait where that is ahead of this one's.
+    /// Costs a step for each key of `other`; slices are not shared with sets of this operator.
+    pub fn absorb(&mut self, mut other: Self) -> Vec<SetId> {
+        other.keys.sweep();
+        let numbers = self.keys.adopt(&other.keys);
+        let mut places = Vec::with_capacity(other.lanes.len());
+        let first = self.sets.len() as u32;
+        for slot in &mut other.lanes {
+            let Some(mut slot) = slot.take() else {
+                places.push(None);
+                continue;
+            };
+            slot.lane.rekey(&numbers, &mut self.keys);
+            slot.lane
+                .set_time(self.frontier, self.watermark, &mut self.keys);
+            for set in &mut slot.sets {
+                set.0 += first;
+            }
+            places.push(Some(self.add_lane(slot)));
+        }
+        let ids = (first..first + other.sets.len() as u32)
+            .map(SetId)
+            .collect();
+        self.sets.extend(other.sets.into_iter().map(|place| {
+            let place = place?;
+            let lane = places.get(place.lane).copied().flatten()?;
+            Some(SetPlace { lane, ..place })
+        }));
+        self.keys.sweep();
+        ids
+    }
+
+    /// Whether no set is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lanes.iter().all(Option::is_none)
     }
 
     /// Ends a set and frees its state. Does nothing for one that has ended.
@@ -142,6 +198,9 @@ impl WindowOperator {
             self.lanes[place.lane] = None;
         }
         self.keys.sweep();
+        if self.keys.len() == 0 {
+            self.keys = KeyTable::default();
+        }
     }
 
     /// Takes the rows of a batch. Returns those that were late for all their windows, for each
@@ -257,12 +316,25 @@ impl WindowOperator {
         }
     }
 
-    /// Marks every live row of a set to be taken again, as one that time changed.
+    /// Marks every row of a set to be taken again that stands with its reader. Rows of windows
+    /// are taken again as long as late rows may change them: of older ones nothing is held. The
+    /// last closed window's value is taken with the rows that came late for it since. To be
+    /// called between batches, after [`advance`](Self::advance).
     pub fn refresh(&mut self, set: SetId) {
         if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
             && let Some(slot) = &mut self.lanes[place.lane]
         {
             slot.lane.refresh(place.view);
+        }
+    }
+
+    /// Marks some rows of a set with one row a key to be taken again, by their slots: those that
+    /// are live, as ones that time changed.
+    pub fn mark(&mut self, set: SetId, slots: &[u32]) {
+        if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
+            && let Some(slot) = &mut self.lanes[place.lane]
+        {
+            slot.lane.mark(place.view, slots);
         }
     }
 

@@ -34,7 +34,10 @@ const GARBAGE_MIN: u64 = 1 << 16;
 impl KeyTable {
     /// The number of a row's key, made if it is new. A new key has no users.
     pub(crate) fn find_or_insert(&mut self, keys: &Keys, row: usize) -> u32 {
-        let (key, hash) = (keys.key(row), keys.hash(row));
+        self.number(keys.key(row), keys.hash(row))
+    }
+
+    fn number(&mut self, key: &[u8], hash: u64) -> u32 {
         let (places, bytes) = (&self.places, &self.bytes);
         let found = self.table.find(hash, |&slot| {
             let place = &places[slot as usize];
@@ -65,6 +68,18 @@ impl KeyTable {
         self.table
             .insert_unique(hash, slot, |&slot| places[slot as usize].hash);
         slot
+    }
+
+    /// Takes in the keys of another table, which have no users here yet. Gives the number of each
+    /// by its number there.
+    pub(crate) fn adopt(&mut self, other: &Self) -> Vec<u32> {
+        let mut numbers = vec![super::entries::NONE; other.places.len()];
+        for (slot, place) in other.places.iter().enumerate() {
+            if place.uses != NEVER {
+                numbers[slot] = self.number(other.key(slot as u32), place.hash);
+            }
+        }
+        numbers
     }
 
     /// The key's bytes.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod oracle;
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringViewArray};
 use arrow::datatypes::{DataType, Int64Type};
 use std::collections::BTreeMap;

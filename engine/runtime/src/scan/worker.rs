@@ -21,6 +21,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
 use tidewheel_core::time::pack_seq;
 use tidewheel_core::{
     ConnectorError, DecodeRequest, Decoded, Decoder, Format, RawChunk, SourceEvent,
@@ -236,7 +237,7 @@ impl TableReading {
         let mut batch = self.with_metadata(&decoded, chunk)?;
         let mut offsets = decoded.offsets;
         let (times, keep, future) =
-            self.times(&batch, chunk.partition, &offsets, work.read_at_ms, &mut bad)?;
+            self.times(&batch, chunk, &offsets, work.read_at_ms, &mut bad)?;
         if let Some(keep) = keep {
             batch = filter_record_batch(&batch, &keep)
                 .map_err(|error| EngineError::Expression(error.to_string()))?;
@@ -299,7 +300,7 @@ impl TableReading {
     fn times(
         &self,
         batch: &RecordBatch,
-        partition: u32,
+        chunk: &RawChunk,
         offsets: &[u64],
         read_at_ms: i64,
         bad: &mut Vec<SideRow>,
@@ -372,7 +373,9 @@ impl TableReading {
             } else {
                 "no event time, or an unreadable one"
             };
-            let mut side = self.side_row(partition, offsets[row], reason, None);
+            let record = chunk.record_at(offsets[row]);
+            let record = record.map(|bytes| bytes.get(..BAD_ROW_BYTES_MAX).unwrap_or(bytes));
+            let mut side = self.side_row(chunk.partition, offsets[row], reason, record);
             side.event_time = ahead.then(|| time.value(row));
             bad.push(side);
         }

@@ -1,22 +1,26 @@
 //! The last step before the sink: which rows are written, which deleted, which left alone.
 
+use super::renew::Drift;
 use super::rows::{Fate, Upserts};
 use super::written::{Liveness, Written, hash_columns};
 use crate::error::EngineError;
-use crate::plan::Chain;
+use crate::plan::{Chain, Keyed};
 use crate::stats::{Stats, add};
 use arrow::array::{Array, UInt32Array};
 use arrow::compute::take_record_batch;
 use std::sync::Arc;
+use std::time::Duration;
 use tidewheel_core::change::NO_EXPIRY;
 use tidewheel_core::time::{END_OF_TIME, EventTime, MICROS_PER_MILLI, NO_TIME};
 use tidewheel_core::{ChangeBatch, Op};
+use tidewheel_kernel::spec::WindowKind;
 use tidewheel_sql::plan::OnEmpty;
 
 /// Turns a query's last rows into changes of its sink.
 pub struct Finisher {
     chain: Arc<Chain>,
     written: Written,
+    drift: Option<Drift>,
 }
 
 impl Finisher {
@@ -24,10 +28,47 @@ impl Finisher {
     #[must_use]
     pub fn new(chain: Arc<Chain>) -> Self {
         let columns = chain.sink_columns.len();
+        // The values of moving windows are looked at whenever a slice leaves; those over other
+        // values, every half ttl.
+        let watched = chain.ttl().is_some()
+            && chain.current
+            && chain.steps.len() == 1
+            && chain.tail.is_empty()
+            && match &chain.steps[0].keyed {
+                Keyed::Window { window, .. } => matches!(window.kind, WindowKind::Session { .. }),
+                _ => true,
+            };
         Self {
+            written: Written::new(columns, &chain.key_columns, watched),
+            drift: chain.ttl().map(Drift::new),
             chain,
-            written: Written::new(columns),
         }
+    }
+
+    /// Whether event time has fallen so far behind the clock that all live values are to be
+    /// written again before they expire; then each is written when it is looked at next. `now` is
+    /// the monotonic time.
+    pub fn renews_all(&mut self, now: Duration, frontier: EventTime) -> bool {
+        let due = self
+            .drift
+            .as_mut()
+            .is_some_and(|drift| drift.is_due(now, frontier));
+        if due {
+            self.written.renew_all();
+        }
+        due
+    }
+
+    /// How often [`Self::renews_all`] is to be asked while nothing else happens.
+    #[must_use]
+    pub fn look_every(&self) -> Option<Duration> {
+        self.drift.as_ref().map(Drift::look_every)
+    }
+
+    /// At most `max` key numbers to look at again, since the moment has come that their ttl was
+    /// counted from.
+    pub fn renewable(&mut self, frontier: EventTime, max: usize) -> Vec<u32> {
+        self.written.renewable(frontier, max)
     }
 
     /// Keys whose numbers were freed.

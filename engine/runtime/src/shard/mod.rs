@@ -5,6 +5,7 @@ pub mod differ;
 pub mod finish;
 pub mod message;
 pub mod query;
+pub mod renew;
 pub mod rows;
 pub mod step;
 pub mod written;
@@ -56,6 +57,8 @@ pub struct SourceShard {
     pub time: SourceTime,
     /// Nothing follows.
     pub ended: bool,
+    /// Timers are due that did not fit the last call.
+    pub timers_left: bool,
     /// Where late rows go, and the name they carry.
     pub late: Option<(Sender<Vec<SideRow>>, String)>,
 }
@@ -74,6 +77,7 @@ impl SourceShard {
             groups: Vec::new(),
             time,
             ended: false,
+            timers_left: false,
             late,
         }
     }
@@ -398,8 +402,14 @@ impl Shard {
             }
             query.read_at_ms.get_or_insert(rows.read_at_ms);
             let handle = Arc::clone(&query.handle);
-            if let Err(error) = query.rows(self.number, rows, &handle.stats) {
+            let mut late = Vec::new();
+            if let Err(error) = query.rows(self.number, rows, &mut late, &handle.stats) {
                 failed.push((*id, error));
+            }
+            if let Some((table, topic)) = &source.late
+                && !late.is_empty()
+            {
+                let _ = table.send(late_rows(&late, rows, topic, &query.chain.name));
             }
         }
         source.time = rows.after;
@@ -434,6 +444,7 @@ impl Shard {
                 more |= query.advance(time);
             }
         }
+        known.timers_left = more;
         self.timers_left |= more;
     }
 
@@ -447,12 +458,20 @@ impl Shard {
         let mut sent = false;
         let mut failed = Vec::new();
         for (id, query) in &mut self.queries {
-            if query.credit == 0 || query.done || query.muted || query.handle.paused.load(Relaxed) {
+            if query.done || query.muted || query.handle.paused.load(Relaxed) {
                 continue;
             }
             let Some(source) = self.sources.get_mut(&query.chain.source) else {
                 continue;
             };
+            query.renew(&mut source.groups, source.time, now);
+            if query.credit == 0 {
+                continue;
+            }
+            if source.timers_left && query.has_steps() {
+                // What the timers change would be late for the second step.
+                continue;
+            }
             if source.time.behind
                 && !source.ended
                 && query.served != Duration::ZERO
@@ -544,6 +563,14 @@ impl Shard {
         self.reported = (now, totals);
     }
 
+    fn drain_timers(&mut self) -> Poll {
+        self.timers_left = false;
+        for source in self.sources.keys().copied().collect::<Vec<_>>() {
+            self.advance(source);
+        }
+        Poll::Ready
+    }
+
     fn step(&mut self) -> Poll {
         while let Ok(feedback) = self.feedback.try_recv() {
             self.feedback(feedback);
@@ -572,11 +599,7 @@ impl Shard {
             }
             Err(TryRecvError::Empty) => {
                 if self.timers_left {
-                    self.timers_left = false;
-                    for source in self.sources.keys().copied().collect::<Vec<_>>() {
-                        self.advance(source);
-                    }
-                    return Poll::Ready;
+                    return self.drain_timers();
                 }
                 if (closing || self.hand_over.is_some() && !self.sources.is_empty())
                     && self.sources.values().all(|source| source.ended)
@@ -587,6 +610,12 @@ impl Shard {
                 let sent = self.serve(true);
                 let behind = self.sources.values().any(|source| source.time.behind);
                 let wait = if behind { COALESCE_BEHIND } else { STATS_EVERY };
+                let look = self
+                    .queries
+                    .values()
+                    .filter_map(QueryShard::look_every)
+                    .min();
+                let wait = look.map_or(wait, |look| wait.min(look));
                 if sent {
                     Poll::Ready
                 } else {
@@ -595,6 +624,9 @@ impl Shard {
             }
             Err(TryRecvError::Disconnected) => {
                 // Its sequencers are gone, as after an error: what is left, is sent.
+                if self.timers_left {
+                    return self.drain_timers();
+                }
                 for source in self.sources.values_mut() {
                     source.ended = true;
                 }

@@ -251,7 +251,8 @@ impl QueryShard {
     }
 
     /// Takes a batch's rows, where they do not go through a shared operator. Rows without keyed
-    /// operator are handed to the sink at once.
+    /// operator are handed to the sink at once. Late rows go to `late`, by their place in the
+    /// batch.
     ///
     /// # Errors
     /// The rows do not fit.
@@ -259,6 +260,7 @@ impl QueryShard {
         &mut self,
         shard: usize,
         rows: &SourceRows,
+        late: &mut Vec<u32>,
         stats: &Stats,
     ) -> Result<(), EngineError> {
         if matches!(self.first, First::Set { .. }) {
@@ -295,7 +297,7 @@ impl QueryShard {
         match (&mut self.first, keys) {
             (First::None, _) => self.pass(&columns, &chosen, shard, stats),
             (First::Group(operator), Some(keys)) => {
-                let late = operator.process(&Input {
+                let of_batch = operator.process(&Input {
                     keys,
                     rows: &chosen,
                     time: &rows.time,
@@ -304,7 +306,8 @@ impl QueryShard {
                     columns: &columns,
                     retract: None,
                 });
-                add(&stats.late, late.len());
+                add(&stats.late, of_batch.len());
+                late.extend(of_batch);
                 Ok(())
             }
             (First::Latest(operator), _) => operator
@@ -326,7 +329,7 @@ impl QueryShard {
                     columns: &columns,
                     retract: None,
                 };
-                match over(&self.chain.steps[0], operator, &input, stats)? {
+                match over(&self.chain.steps[0], operator, &input, late, stats)? {
                     Some(delta) => self.after_over(&delta, shard, stats),
                     None => Ok(()),
                 }
@@ -438,9 +441,8 @@ impl QueryShard {
         max: usize,
         include_expiry: bool,
         stats: &Stats,
-    ) -> Result<(Option<Upserts>, bool), EngineError> {
+    ) -> Result<Option<Upserts>, EngineError> {
         let last = self.rest.len();
-        let mut more = false;
         for at in 0..last {
             // Everything below, then time, then what changed above.
             loop {
@@ -452,7 +454,8 @@ impl QueryShard {
                 let Some(rows) = rows else { break };
                 self.rest[at].upserts(&rows, stats)?;
             }
-            more |= self.rest[at].advance(time);
+            // All of a step's timers before the next step's: what they change would be late there.
+            while self.rest[at].advance(time) {}
         }
         let rows = match self.rest.last_mut() {
             Some(step) => {
@@ -463,7 +466,7 @@ impl QueryShard {
             }
             None => self.pull_first(groups, max, include_expiry, stats)?,
         };
-        Ok((rows, more))
+        Ok(rows)
     }
 
     fn pull_first(
@@ -499,12 +502,12 @@ impl QueryShard {
                 .map(|operator| operator.take_freed(*set))
                 .unwrap_or_default(),
             First::Group(operator) => operator.take_freed(),
-            First::None | First::Latest(_) | First::Over(_) => Vec::new(),
+            First::Latest(operator) => operator.take_freed(),
+            First::None | First::Over(_) => Vec::new(),
         }
     }
 
-    /// Sends the sink what changed, if it is ready for it. Returns whether something was sent, and
-    /// whether something is left.
+    /// Sends the sink what changed, if it is ready for it. Returns whether something was sent.
     ///
     /// # Errors
     /// An expression cannot be evaluated at all.
@@ -520,11 +523,13 @@ impl QueryShard {
             return Ok(false);
         }
         let max = self.credit;
+        let renewable = self.finisher.renewable(time.frontier, max);
+        self.mark(groups, &renewable);
         if !self.chain.tail.is_empty() {
             return self.serve_tail(shard, groups, time, stats);
         }
         loop {
-            let (rows, more) = self.pull(groups, time, max, include_expiry, stats)?;
+            let rows = self.pull(groups, time, max, include_expiry, stats)?;
             let of_first = self.take_freed(groups);
             let freed = if self.rest.is_empty() {
                 of_first
@@ -536,7 +541,7 @@ impl QueryShard {
                 if include_expiry {
                     self.read_at_ms = None;
                 }
-                return Ok(more);
+                return Ok(false);
             };
             if let Some(until) = self.skip_until {
                 rows = rows.ending_after(until)?;
@@ -570,7 +575,7 @@ impl QueryShard {
     ) -> Result<bool, EngineError> {
         let mut batches = Vec::new();
         loop {
-            let (rows, _) = self.pull(groups, time, usize::MAX, true, stats)?;
+            let rows = self.pull(groups, time, usize::MAX, true, stats)?;
             match rows {
                 Some(rows) => batches.push(match self.skip_until {
                     Some(until) => rows.ending_after(until)?,
@@ -594,9 +599,55 @@ impl QueryShard {
         Ok(true)
     }
 
+    /// Has keys of the only operator looked at again.
+    fn mark(&mut self, groups: &mut [Option<WindowOperator>], slots: &[u32]) {
+        if slots.is_empty() {
+            return;
+        }
+        match &mut self.first {
+            First::Set { group, set } => {
+                if let Some(operator) = groups.get_mut(*group).and_then(Option::as_mut) {
+                    operator.mark(*set, slots);
+                }
+            }
+            First::Group(operator) => operator.mark(slots),
+            First::Latest(operator) => operator.mark_again(slots),
+            First::None | First::Over(_) => {}
+        }
+    }
+
+    /// Renews the ttls of all live values, in chunks as the sink takes them, where event time has
+    /// fallen so far behind the clock that they would expire. `now` is the monotonic time.
+    pub fn renew(
+        &mut self,
+        groups: &mut [Option<WindowOperator>],
+        time: SourceTime,
+        now: Duration,
+    ) {
+        if self.chain.tail.is_empty() && self.finisher.renews_all(now, time.frontier) {
+            self.refresh(groups);
+        }
+    }
+
+    /// Whether other operators follow the first.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        !self.rest.is_empty() || !self.chain.tail.is_empty()
+    }
+
+    /// How often [`Self::renew`] is to be asked while nothing else happens.
+    #[must_use]
+    pub fn look_every(&self) -> Option<Duration> {
+        self.finisher.look_every()
+    }
+
     /// The sink lost what was written.
     pub fn rewrite(&mut self, groups: &mut [Option<WindowOperator>]) {
         self.finisher.forget_all();
+        self.refresh(groups);
+    }
+
+    fn refresh(&mut self, groups: &mut [Option<WindowOperator>]) {
         match (self.rest.last_mut(), &mut self.first) {
             (Some(step), _) => step.refresh(),
             (None, First::Set { group, set }) => {

@@ -51,6 +51,8 @@ pub struct StepState {
     /// Identifies output rows, where the next step asks for it.
     identity: Option<KeyEncoder>,
     differ: Option<Differ>,
+    /// Its rows have no event time: newest rows of rows that replace one another.
+    timeless: bool,
     /// The watermark that the next rows are judged by.
     watermark: EventTime,
     frontier: EventTime,
@@ -154,7 +156,8 @@ impl StepState {
                 LatestOperator::new(
                     SchemaRef::clone(&step.input),
                     keys.clone(),
-                    state_ttl.map(micros),
+                    // Rows that replace one another have no time of their own.
+                    state_ttl.map(micros).filter(|_| after_over),
                 )
                 .map_err(failed)?,
             )),
@@ -206,6 +209,7 @@ impl StepState {
             encoder,
             identity,
             differ,
+            timeless: !after_over && matches!(step.keyed, Keyed::Latest { .. }),
             step: step.clone(),
             operator,
             watermark: NO_TIME,
@@ -418,7 +422,12 @@ impl StepState {
             Some(changes) => {
                 let mut rows = upserts(&self.step, changes, self.identity.as_ref(), stats)?;
                 for row in 0..rows.fates.len() {
-                    rows.empty_at[row] = self.empty_at(rows.fates[row], rows.empty_at[row]);
+                    let own = if self.timeless {
+                        END_OF_TIME
+                    } else {
+                        rows.empty_at[row]
+                    };
+                    rows.empty_at[row] = self.empty_at(rows.fates[row], own);
                 }
                 Ok(Some(rows))
             }
@@ -476,7 +485,8 @@ impl StepState {
         match &mut self.operator {
             Operator::Window(operator, set) => operator.take_freed(*set),
             Operator::Group(operator) => operator.take_freed(),
-            _ => Vec::new(),
+            Operator::Latest(operator) => operator.take_freed(),
+            Operator::TopN(_) | Operator::Over(_) => Vec::new(),
         }
     }
 
@@ -504,7 +514,8 @@ pub fn lateness(emit: Emit) -> i64 {
     }
 }
 
-/// The changelog of an OVER operator for the rows of one batch, through the step's program.
+/// The changelog of an OVER operator for the rows of one batch, through the step's program. Rows
+/// that were late go to `late`, by their place in the batch.
 ///
 /// # Errors
 /// An expression cannot be evaluated at all.
@@ -512,11 +523,13 @@ pub fn over(
     step: &Step,
     operator: &mut OverOperator,
     input: &Input<'_>,
+    late: &mut Vec<u32>,
     stats: &Stats,
 ) -> Result<Option<Delta>, EngineError> {
     let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
     let out = operator.process(input).map_err(failed)?;
     add(&stats.late, out.late.len());
+    late.extend(out.late);
     if out.retract.is_empty() {
         return Ok(None);
     }

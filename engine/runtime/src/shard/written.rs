@@ -1,5 +1,6 @@
 //! What was last written of each key, as hashes, so that nothing is written that did not change.
 
+use super::renew::Renewals;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
@@ -13,9 +14,17 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Debug, Default)]
 pub struct Written {
     columns: usize,
+    /// The columns that are not the sink's key, as bits.
+    values: u64,
     hashes: Vec<u64>,
+    /// The earliest moment that the ttl of one of the key's columns was counted from.
     empty_at: Vec<EventTime>,
     live: Vec<Liveness>,
+    /// Keys that are to be written whatever they hold; short or empty where none is.
+    again: Vec<bool>,
+    /// Keys that are to be looked at once `empty_at` comes.
+    renewals: Option<Renewals>,
+    waits: Vec<bool>,
 }
 
 /// What stands in the sink for a key.
@@ -32,11 +41,18 @@ pub enum Liveness {
 const NULL_HASH: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Written {
-    /// For rows of `columns` columns.
+    /// For rows of `columns` columns, of which `keys` are the sink's key. With `watched`, keys are
+    /// noted whose ttl is to be renewed later ([`Self::renewable`]); without, their reader looks
+    /// at each key again whenever a part of its window expires.
     #[must_use]
-    pub fn new(columns: usize) -> Self {
+    pub fn new(columns: usize, keys: &[usize], watched: bool) -> Self {
+        let values = (0..columns)
+            .filter(|column| !keys.contains(column))
+            .fold(0, |bits, column| bits | 1 << column.min(63));
         Self {
             columns,
+            values,
+            renewals: watched.then(Renewals::default),
             ..Self::default()
         }
     }
@@ -47,6 +63,9 @@ impl Written {
             self.live.resize(slots, Liveness::Absent);
             self.empty_at.resize(slots, NO_TIME);
             self.hashes.resize(slots * self.columns, 0);
+            if self.renewals.is_some() {
+                self.waits.resize(slots, false);
+            }
         }
     }
 
@@ -71,6 +90,40 @@ impl Written {
         self.live.fill(Liveness::Absent);
     }
 
+    /// Every key that stands with a value is to be written when it is looked at next, so that its
+    /// ttl is renewed.
+    pub fn renew_all(&mut self) {
+        self.again.clear();
+        let live = self.live.iter().map(|live| *live == Liveness::Live);
+        self.again.extend(live);
+    }
+
+    /// At most `max` keys whose ttl was counted from a moment that has come.
+    pub fn renewable(&mut self, frontier: EventTime, max: usize) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let Some(renewals) = &mut self.renewals else {
+            return slots;
+        };
+        while slots.len() < max {
+            let Some((_, slot)) = renewals.pop(frontier) else {
+                break;
+            };
+            let at = slot as usize;
+            self.waits[at] = false;
+            if self.live[at] == Liveness::Absent {
+                continue;
+            }
+            if self.empty_at[at] > frontier {
+                // It was written since; rows may have moved it on again.
+                self.waits[at] = true;
+                renewals.add(self.empty_at[at], slot);
+                continue;
+            }
+            slots.push(slot);
+        }
+        slots
+    }
+
     /// Compares a row with what was written, and remembers it: the columns that changed, as
     /// [`tidewheel_core::ChangeBatch::changed`] has them. 0: nothing is to be written. At or
     /// after the instant that the ttl was counted from, all columns count as changed, so that
@@ -87,7 +140,10 @@ impl Written {
         let at = slot as usize;
         self.reach(at);
         let fresh = self.live[at] == Liveness::Absent;
-        let renew = !fresh && empty_at > self.empty_at[at] && frontier >= self.empty_at[at];
+        let again = self.again.get_mut(at).is_some_and(std::mem::take);
+        let renew = !fresh
+            && ((again && liveness == Liveness::Live)
+                || (empty_at > self.empty_at[at] && frontier >= self.empty_at[at]));
         let mut changed = if fresh || renew { u64::MAX } else { 0 };
         let stored = &mut self.hashes[at * self.columns..(at + 1) * self.columns];
         for (column, stored) in stored.iter_mut().enumerate() {
@@ -97,10 +153,21 @@ impl Written {
                 *stored = hash;
             }
         }
-        if changed != 0 {
+        if changed & self.values == self.values && changed != 0 {
             self.empty_at[at] = empty_at;
+        } else if changed != 0 {
+            // The other columns keep the ttl that they have.
+            self.empty_at[at] = self.empty_at[at].min(empty_at);
         }
         self.live[at] = liveness;
+        if let Some(renewals) = &mut self.renewals
+            && liveness == Liveness::Live
+            && empty_at > self.empty_at[at]
+            && !self.waits[at]
+        {
+            self.waits[at] = true;
+            renewals.add(self.empty_at[at], slot);
+        }
         changed
     }
 }

@@ -237,6 +237,20 @@ impl SinkTask {
         Ok(())
     }
 
+    /// Renews the ttls of all of the tail's values, where event time has fallen so far behind the
+    /// clock that they would expire.
+    fn renew(&mut self, now: Duration) -> Result<(), EngineError> {
+        let frontiers = self.state.times.iter().map(|(time, _)| time.frontier);
+        let newest = frontiers.max().unwrap_or(NO_TIME);
+        if let Some(step) = self.tail.last_mut()
+            && self.finisher.renews_all(now, newest)
+        {
+            step.refresh();
+            return self.tail();
+        }
+        Ok(())
+    }
+
     /// Writes the first waiting batch. False when the sink is away.
     fn write(&mut self) -> Result<bool, EngineError> {
         let Some(waiting) = self.state.queue.front() else {
@@ -324,6 +338,7 @@ impl SinkTask {
         for shard in due {
             self.credit(shard);
         }
+        self.renew(now)?;
         if !self.state.queue.is_empty() {
             if now < self.state.retry_at {
                 let abandoned = self.handle.abandoned.load(Relaxed) && self.all_ended();
@@ -354,7 +369,8 @@ impl SinkTask {
                     .iter()
                     .map(|(_, at)| at.saturating_sub(now))
                     .min();
-                Ok(Poll::Idle(next))
+                let look = self.finisher.look_every().filter(|_| !self.tail.is_empty());
+                Ok(Poll::Idle(next.into_iter().chain(look).min()))
             }
             Err(TryRecvError::Disconnected) => self.close(),
         }

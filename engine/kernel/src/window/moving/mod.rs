@@ -6,6 +6,7 @@
 
 mod late;
 mod read;
+mod views;
 
 use crate::aggregate::Cell;
 use crate::change::Changes;
@@ -22,7 +23,7 @@ use crate::window::tree::Forest;
 use crate::window::wheel::TimerWheel;
 use hashbrown::HashMap;
 use tidewheel_core::EventTime;
-use tidewheel_core::time::NO_TIME;
+use tidewheel_core::time::{END_OF_TIME, NO_TIME};
 
 /// Most views of one lane: bits of an entry's flags.
 const VIEWS_MAX: usize = 16;
@@ -95,6 +96,10 @@ pub(crate) struct MovingLane {
     /// At least one view has gaps between its windows.
     gaps: bool,
     clock: EventTime,
+    /// No row has come yet.
+    untouched: bool,
+    /// When the input's end closed all windows.
+    ended: Option<EventTime>,
     views: Vec<View>,
     cells: CellSet,
     forest: Forest,
@@ -134,6 +139,8 @@ impl MovingLane {
             grid: Grid::of(&windows),
             gaps: false,
             clock: NO_TIME,
+            untouched: true,
+            ended: None,
             views: Vec::new(),
             cells: CellSet::new(&spec.aggregates, spec.retracting),
             forest: Forest::default(),
@@ -155,28 +162,6 @@ impl MovingLane {
         }
         lane.add_view(windows);
         Some(lane)
-    }
-
-    fn add_view(&mut self, windows: Windows) -> usize {
-        let window = MovingWindow {
-            windows,
-            pick: self.pick,
-        };
-        self.gaps |= windows.gaps();
-        self.views.push(View {
-            window,
-            range: (0, 0),
-            slices: (0, 0),
-            dirty: DirtyLists::default(),
-            removed: false,
-            keep: false,
-            spans: HashMap::default(),
-        });
-        let view = self.views.len() - 1;
-        self.move_views(self.clock);
-        let reader = self.entries.add_reader();
-        debug_assert_eq!(reader, view);
-        view
     }
 
     fn move_views(&mut self, clock: EventTime) {
@@ -229,12 +214,7 @@ impl MovingLane {
         let live = slices.live();
         let mut next = UNARMED;
         for view in self.views.iter().filter(|view| !view.removed) {
-            let (lo, hi) = if now == self.clock {
-                view.slices
-            } else {
-                let (lo, hi) = view.window.range(now);
-                (self.grid.index(lo), self.grid.index(hi))
-            };
+            let (lo, hi) = self.slices_at(view, now);
             if let Some(slice) = live.get(slices.position(lo)) {
                 next = next.min(view.window.leave(self.grid.start(slice.index())));
             }
@@ -252,7 +232,6 @@ impl MovingLane {
     fn bring_up(&mut self, slot: u32, now: EventTime) {
         let before = self.entries.get(slot).armed.saturating_sub(1);
         let mut bits = 0;
-        let mut first_needed = i64::MAX;
         for (number, view) in self
             .views
             .iter()
@@ -261,12 +240,7 @@ impl MovingLane {
         {
             let slices = &self.entries.get(slot).slices;
             let (old_lo, old_hi) = view.window.range(before);
-            let (lo, hi) = if now == self.clock {
-                view.slices
-            } else {
-                let (lo, hi) = view.window.range(now);
-                (self.grid.index(lo), self.grid.index(hi))
-            };
+            let (lo, hi) = self.slices_at(view, now);
             let between = |from: i64, to: i64| {
                 let slice = slices.live().get(slices.position(from));
                 slice.is_some_and(|slice| slice.index() < to)
@@ -274,15 +248,10 @@ impl MovingLane {
             if between(self.grid.index(old_lo), lo) || between(self.grid.index(old_hi), hi) {
                 bits |= 1 << number;
             }
-            first_needed = first_needed.min(lo);
         }
         let entry = self.entries.get(slot);
         for view in bits_of(entry.running) {
-            let lo = if now == self.clock {
-                self.views[view].slices.0
-            } else {
-                self.grid.index(self.views[view].window.range(now).0)
-            };
+            let (lo, _) = self.slices_at(&self.views[view], now);
             if let Some(span) = self.views[view].spans.get_mut(&slot) {
                 span.slide(lo, &entry.slices, &mut self.cells);
             }
@@ -294,12 +263,8 @@ impl MovingLane {
         }
         let entry = self.entries.get_mut(slot);
         Self::mark(&mut self.views, entry, slot, bits, false);
-        entry
-            .slices
-            .trim(first_needed, |cell| self.cells.give_back(cell));
-        self.forest
-            .trim(&mut entry.slices, first_needed, &mut self.cells);
         entry.armed = UNARMED;
+        self.trim(slot, now);
         let mut next = self.next_change(&self.entries.get(slot).slices, now);
         if let Some(&at) = self.changed.get(&slot) {
             next = next.min(at);
@@ -377,6 +342,7 @@ impl Lane for MovingLane {
         input: &Input<'_>,
         late: &mut Vec<u32>,
     ) {
+        self.untouched = false;
         let first_needed = self.first_needed();
         // Rows come mostly in order: the last row's slice is the next one's.
         let (mut start, mut end, mut index) = (0, 0, 0);
@@ -391,7 +357,7 @@ impl Lane for MovingLane {
                 start = self.grid.start(index);
                 end = self.grid.start(index + 1);
             }
-            if self.gaps && !self.views.iter().any(|view| view.window.windows.hold(time)) {
+            if self.gaps && !self.holds(time) {
                 continue;
             }
             let retract = input.retract.is_some_and(|retract| retract[row as usize]);
@@ -467,6 +433,7 @@ impl Lane for MovingLane {
     fn set_time(&mut self, frontier: EventTime, watermark: EventTime, keys: &mut KeyTable) {
         let clock = match self.pick {
             Pick::Current => frontier,
+            Pick::LastClosed if watermark == END_OF_TIME => self.close_all(frontier),
             Pick::LastClosed => watermark,
         };
         let before: Vec<(i64, i64)> = self.views.iter().map(|view| view.slices).collect();
@@ -543,7 +510,14 @@ impl Lane for MovingLane {
 
     fn refresh(&mut self, view: usize) {
         let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
+        Lane::mark(self, view, &slots);
+    }
+
+    fn mark(&mut self, view: usize, slots: &[u32]) {
+        for &slot in slots {
+            if self.entries.key(slot).is_none() {
+                continue;
+            }
             let entry = self.entries.get_mut(slot);
             if entry.live & (1 << view) != 0 {
                 Self::mark(&mut self.views, entry, slot, 1 << view, false);
@@ -556,58 +530,15 @@ impl Lane for MovingLane {
     }
 
     fn try_join(&mut self, spec: &SetSpec, _keys: &mut KeyTable) -> Option<usize> {
-        let windows = Windows::new(&spec.window)?;
-        let longest = self
-            .views
-            .iter()
-            .map(|view| view.window.windows.size())
-            .max()?;
-        let joins = self.pick == Pick::Current
-            && spec.emit == Emit::Current
-            && self.views.len() < VIEWS_MAX
-            && spec.filter == self.filter
-            && spec.retracting == self.retracting
-            && same_aggregates(&spec.aggregates, &self.aggregates)
-            && self.grid.has_edges_of(&Grid::of(&windows))
-            // Slices that only a longer window needs are gone already.
-            && (self.entries.len() == 0 || windows.size() <= longest)
-            && self.gaps == windows.gaps();
-        if !joins {
-            return None;
-        }
-        let view = self.add_view(windows);
-        let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
-            let entry = self.entries.get_mut(slot);
-            Self::mark(&mut self.views, entry, slot, 1 << view, false);
-            let next = self.next_change(&self.entries.get(slot).slices, self.clock);
-            self.arm(slot, next);
-        }
-        Some(view)
+        self.join(spec)
     }
 
     fn remove_view(&mut self, view: usize, keys: &mut KeyTable) -> bool {
-        self.views[view].removed = true;
-        self.views[view].dirty = DirtyLists::default();
-        self.entries.remove_reader(view);
-        let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
-            let entry = self.entries.get_mut(slot);
-            let flags = [
-                &mut entry.event,
-                &mut entry.expiry,
-                &mut entry.live,
-                &mut entry.running,
-            ];
-            for flags in flags {
-                *flags &= !(1 << view);
-            }
-            if let Some(span) = self.views[view].spans.remove(&slot) {
-                self.cells.give_back(span.cell);
-            }
-            self.forget_if_unused(slot, keys);
-        }
-        self.views.iter().all(|view| view.removed)
+        self.end_view(view, keys)
+    }
+
+    fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
+        self.entries.rekey(numbers, keys);
     }
 
     fn close(&mut self, keys: &mut KeyTable) {
@@ -659,26 +590,4 @@ fn bits_of(mut bits: u16) -> impl Iterator<Item = usize> {
         bits &= bits.wrapping_sub(1);
         lowest
     })
-}
-
-/// Whether two lists of aggregates compute the same over the same rows.
-fn same_aggregates(left: &[AggregateSpec], right: &[AggregateSpec]) -> bool {
-    let same = |(a, b): (&AggregateSpec, &AggregateSpec)| {
-        a.args == b.args
-            && a.arg_types == b.arg_types
-            && a.filter == b.filter
-            && a.result == b.result
-            && same_kind(a, b)
-    };
-    left.len() == right.len() && left.iter().zip(right).all(same)
-}
-
-fn same_kind(left: &AggregateSpec, right: &AggregateSpec) -> bool {
-    use crate::spec::AggregateKind::Custom;
-    match (&left.kind, &right.kind) {
-        (Custom(a), Custom(b)) => std::sync::Arc::ptr_eq(a, b),
-        (Custom(_), _) | (_, Custom(_)) => false,
-        // The kinds are plain data: the text shows all of it.
-        (a, b) => format!("{a:?}") == format!("{b:?}"),
-    }
 }

@@ -42,8 +42,9 @@ impl MovingLane {
             looked_at.push(slot);
             let View {
                 window,
-                range,
+                mut range,
                 slices: numbers,
+                keep,
                 ..
             } = self.views[view];
             let frozen = match self.frozen.remove(&slot) {
@@ -58,15 +59,26 @@ impl MovingLane {
             let first = entry.slices.position(numbers.0);
             let last = entry.slices.position(numbers.1);
             let (cell, state, empty_at) = if frozen.map_or(first == last, |cell| cell.is_none()) {
-                if entry.live & bit == 0 {
-                    continue;
-                }
+                let was_live = entry.live & bit != 0;
                 entry.live &= !bit;
-                if self.views[view].keep {
+                if keep {
+                    // Its slices stayed until now.
+                    let Some(last) = self.last_window(slot, view, self.clock) else {
+                        continue;
+                    };
+                    let slices = self.entries.get(slot).slices.live();
+                    self.parts.clear();
+                    let slices = &slices[last.slices.0..last.slices.1];
+                    self.parts.extend(slices.iter().map(|slice| slice.cell));
+                    range = last.range;
+                    let cell = out.merged(&self.parts, Part::All, &mut self.cells);
+                    (cell, RowState::Live, last.left_at)
+                } else if !was_live {
                     continue;
+                } else {
+                    let cell = *nothing.get_or_insert_with(|| self.cells.take());
+                    (cell, RowState::Empty, self.clock)
                 }
-                let cell = *nothing.get_or_insert_with(|| self.cells.take());
-                (cell, RowState::Empty, self.clock)
             } else {
                 entry.live |= bit;
                 let mut empty_at = self.clock;
@@ -103,7 +115,7 @@ impl MovingLane {
         out.scratch.extend(nothing);
         let changes = out.finish(&mut self.cells, keys, encoder);
         for slot in looked_at {
-            self.forget_if_unused(slot, keys);
+            self.settle(slot, keys);
         }
         changes
     }

@@ -521,16 +521,31 @@ impl Lane for SessionLane {
 
     fn refresh(&mut self, _view: usize) {
         if self.mode != Mode::Current {
+            self.queue_again();
             return;
         }
         let slots: Vec<u32> = self.entries.slots().collect();
-        for slot in slots {
+        self.mark(0, &slots);
+    }
+
+    fn mark(&mut self, _view: usize, slots: &[u32]) {
+        if self.mode != Mode::Current {
+            return;
+        }
+        for &slot in slots {
+            if self.entries.key(slot).is_none() {
+                continue;
+            }
             let entry = self.entries.get_mut(slot);
             if entry.live && !entry.event && !entry.expiry {
                 entry.expiry = true;
                 self.dirty.expiry.push_back(slot);
             }
         }
+    }
+
+    fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
+        self.entries.rekey(numbers, keys);
     }
 
     fn set_keep(&mut self, _view: usize, keep: bool) {

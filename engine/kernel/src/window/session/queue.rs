@@ -94,6 +94,35 @@ impl SessionLane {
         }
     }
 
+    /// Queues the rows again that the reader has, of sessions that are still held.
+    pub(super) fn queue_again(&mut self) {
+        if matches!(self.mode, Mode::Closed { once: true, .. }) {
+            // Emitted once, when no row counts any more.
+            return;
+        }
+        let slots: Vec<u32> = self.entries.slots().collect();
+        for slot in slots {
+            let sessions = self.entries.get(slot).sessions.clone();
+            for (at, session) in sessions.iter().enumerate() {
+                let end = self.end(session);
+                let waits = {
+                    let arrival = self.entries.get(slot).arrival;
+                    self.queue.contains_key(&(end, arrival, session.first))
+                };
+                if waits {
+                    continue;
+                }
+                if self.mode == Mode::LastClosed {
+                    if session.flags & CLOSED != 0 && self.entries.get(slot).ends == end {
+                        self.close_session(slot, at);
+                    }
+                } else if session.flags & SHOWN != 0 {
+                    self.queue_row(slot, session.first, end, Value::Session);
+                }
+            }
+        }
+    }
+
     pub(super) fn take_current(
         &mut self,
         max: usize,
