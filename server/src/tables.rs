@@ -67,6 +67,42 @@ pub(crate) fn masked_text(text: &str) -> String {
     out
 }
 
+/// A text of SQL with the values of secret options and the logins of URLs masked. A value that
+/// only names a variable (`${NAME}`) stays.
+pub(crate) fn masked_sql(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut secret = false;
+    while let Some(at) = rest.find('\'') {
+        let between = &rest[..at];
+        secret = secret && between.trim() == "=";
+        out.push_str(between);
+        let inner = &rest[at + 1..];
+        let end = inner.find('\'').unwrap_or(inner.len());
+        let literal = &inner[..end];
+        out.push('\'');
+        let is_reference = literal.starts_with("${") && !literal.contains(":-");
+        if secret && !is_reference && !literal.is_empty() {
+            out.push_str(MASK);
+        } else {
+            out.push_str(literal);
+        }
+        if end < inner.len() {
+            out.push('\'');
+        }
+        let lower = literal.to_ascii_lowercase();
+        secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
+        rest = inner.get(end + 1..).unwrap_or("");
+    }
+    out.push_str(rest);
+    masked_text(&out)
+}
+
+/// True when a text holds what [`masked_sql`] puts in place of secrets.
+pub(crate) fn is_masked(text: &str) -> bool {
+    text.contains("'***'") || text.contains("://***@")
+}
+
 /// A table's options, secrets masked.
 pub(crate) fn options(registry: &Registry, table: &TableSpec) -> Vec<(String, String)> {
     let secret = registry
@@ -161,6 +197,34 @@ mod tests {
             masked_text("cannot connect to redis://u:secret@h:1 or 'redis://a:b@c'"),
             "cannot connect to redis://***@h:1 or 'redis://***@c'"
         );
+    }
+
+    #[test]
+    fn secrets_in_sql_are_masked_and_nothing_else() {
+        for (sql, wanted) in [
+            (
+                "('password' = 'x y', 'topic' = 't')",
+                "('password' = '***', 'topic' = 't')",
+            ),
+            (
+                "'properties.sasl.password'='a'",
+                "'properties.sasl.password'='***'",
+            ),
+            ("'password' = '${P}'", "'password' = '${P}'"),
+            ("'password' = '${P:-x}'", "'password' = '***'"),
+            (
+                "'url' = '${U:-redis://u:p@h}'",
+                "'url' = '${U:-redis://***@h}'",
+            ),
+            (
+                "SELECT 'password', 'x' WHERE a = 'b'",
+                "SELECT 'password', 'x' WHERE a = 'b'",
+            ),
+            ("it's", "it's"),
+        ] {
+            assert_eq!(masked_sql(sql), wanted);
+            assert_eq!(is_masked(wanted), wanted.contains("***"));
+        }
     }
 
     #[test]

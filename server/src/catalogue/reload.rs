@@ -187,7 +187,12 @@ fn log(before: &View, after: &View) {
     for (name, file) in &after.files {
         let old = before.files.get(name);
         if old.map(|old| &old.errors) != Some(&file.errors) {
-            for error in &file.errors {
+            let held_back = file
+                .errors
+                .first()
+                .is_some_and(|first| first.span.is_none());
+            let said = if held_back { 1 } else { file.errors.len() };
+            for error in file.errors.iter().take(said) {
                 let place = error.span.as_ref().map(|span| {
                     let (line, column) = span.line_column();
                     format!("{}:{line}:{column}", span.source.name)

@@ -221,7 +221,11 @@ fn held_back(name: &str, is_there: bool, found: Diagnostics) -> Vec<Diagnostic> 
         None,
     )
     .with_advice("change those too, or take this back");
-    std::iter::once(first).chain(found.0).collect()
+    // One error says enough of each query: all of it may hang on one table.
+    let one_each = by_query(&found)
+        .into_values()
+        .filter_map(|all| all.into_iter().next());
+    std::iter::once(first).chain(one_each).collect()
 }
 
 fn empty() -> Program {

@@ -1,6 +1,7 @@
 //! What a request brings: SQL as JSON or plainly, names and keys out of the address.
 
 use super::problem::Problem;
+use crate::tables::is_masked;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -77,6 +78,12 @@ impl<S: Send + Sync> FromRequest<S> for SqlBody {
         if body.sql.trim().is_empty() {
             return Err(Problem::unfit(
                 "the SQL is empty; send CREATE TABLE and INSERT statements",
+            ));
+        }
+        if is_masked(&body.sql) {
+            return Err(Problem::unfit(
+                "the SQL holds '***' in place of a secret, as it was read from here; write \
+                 ${NAME} and give the secret in the environment",
             ));
         }
         if body.sql.contains('\0') {

@@ -304,7 +304,8 @@ impl Sink for ObservedSink {
             }
             Err(error) => {
                 self.times.failures.fetch_add(1, Relaxed);
-                if !self.away {
+                // What no retry mends ends the query; the engine says so.
+                if !self.away && !matches!(error, SinkError::Fatal(_)) {
                     self.away = true;
                     self.taps
                         .note(&self.place, &self.id, Some(&error.to_string()));

@@ -1,7 +1,8 @@
 //! Errors as problem+json (RFC 9457), those of SQL with their places.
 
 use crate::catalogue::ChangeError;
-use crate::tables::masked_text;
+use crate::catalogue::resolve::query_of;
+use crate::tables::{masked_sql, masked_text};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -68,14 +69,14 @@ impl SqlError {
             .span
             .as_ref()
             .map(|span| (span, span.line_column()));
-        let text = place.as_ref().map(|(span, _)| masked_text(span.text()));
+        let text = place.as_ref().map(|(span, _)| masked_sql(span.text()));
         let excerpt = place.as_ref().map(|_| {
             let shown = diagnostic.to_string();
             let lines = shown.lines().filter(|line| {
                 let gutter = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
                 gutter.starts_with('|') && gutter.len() > 1
             });
-            masked_text(&lines.collect::<Vec<_>>().join("\n"))
+            masked_sql(&lines.collect::<Vec<_>>().join("\n"))
         });
         Self {
             severity: match diagnostic.severity {
@@ -232,7 +233,16 @@ impl From<ChangeError> for Problem {
                     "other queries would not run any more: {}; change or remove them first",
                     queries.join(", ")
                 ));
-                problem.errors = SqlError::all(&found.0);
+                // One error says enough of each: all of a query may hang on one table.
+                let first = |query: &String| {
+                    let of = |one: &&Diagnostic| query_of(one) == Some(query.as_str());
+                    found.0.iter().find(of)
+                };
+                problem.errors = queries
+                    .iter()
+                    .filter_map(first)
+                    .map(SqlError::new)
+                    .collect();
                 problem.queries = queries;
                 problem
             }

@@ -53,11 +53,18 @@ impl Out<'_, '_> {
         Ok(())
     }
 
-    fn seconds_counter(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
-        let family = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
+    /// One counter without labels.
+    fn counter(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
+        let metric = MetricType::Counter;
+        let family = self.0.encode_descriptor(name, help, None, metric)?;
         ConstCounter::new(value).encode(family)
+    }
+
+    /// One gauge without labels.
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
+        let metric = MetricType::Gauge;
+        let family = self.0.encode_descriptor(name, help, None, metric)?;
+        ConstGauge::new(value).encode(family)
     }
 
     fn gauges<'l>(
@@ -124,31 +131,31 @@ fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
         "The version that runs",
         [(version, 1.0)],
     )?;
-    out.gauges(
+    out.gauge(
         "process_start_time_seconds",
         "When the process began",
-        [(Vec::new(), app.started)],
+        app.started,
     )?;
     if let Some((memory, cpu)) = process::usage() {
-        out.gauges(
+        out.gauge(
             "process_resident_memory_bytes",
             "Bytes in memory",
-            [(Vec::new(), memory as f64)],
+            memory as f64,
         )?;
-        out.seconds_counter("process_cpu_seconds", "Seconds of CPU used", cpu)?;
+        out.counter("process_cpu_seconds", "Seconds of CPU used", cpu)?;
     }
     let view = app.catalogue.view();
     let broken = view.files.values().filter(|file| !file.errors.is_empty());
     let files = view.files.values();
-    out.gauges(
+    out.gauge(
         "tidewheel_catalogue_files",
         "Files of the folder",
-        [(Vec::new(), view.files.len() as f64)],
+        view.files.len() as f64,
     )?;
-    out.gauges(
+    out.gauge(
         "tidewheel_catalogue_broken_files",
         "Files whose text does not run",
-        [(Vec::new(), broken.count() as f64)],
+        broken.count() as f64,
     )?;
     out.gauges(
         "tidewheel_catalogue_file_broken",
@@ -160,10 +167,10 @@ fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
             )
         }),
     )?;
-    out.counters(
+    out.counter(
         "tidewheel_catalogue_changes",
         "Times that the catalogue changed",
-        [(Vec::new(), view.revision)],
+        view.revision as f64,
     )
 }
 
@@ -414,10 +421,10 @@ fn sinks(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
         "Batches of writes that were not acknowledged",
         times.iter().map(|(name, now)| (labels(name), now.failures)),
     )?;
-    out.gauges(
+    out.gauge(
         "tidewheel_sinks_away",
         "Places that cannot be written",
-        [(Vec::new(), app.taps.away().len() as f64)],
+        app.taps.away().len() as f64,
     )
 }
 
@@ -450,15 +457,15 @@ fn http(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
         }),
     )?;
     let listening = app.limits.listeners - app.listeners.available_permits();
-    out.gauges(
+    out.gauge(
         "tidewheel_http_listeners",
         "Streams that are open",
-        [(Vec::new(), listening as f64)],
+        listening as f64,
     )?;
-    out.counters(
+    out.counter(
         "tidewheel_http_missed_changes",
         "Batches of changes that slow listeners missed",
-        [(Vec::new(), app.taps.missed())],
+        app.taps.missed() as f64,
     )
 }
 

@@ -8,6 +8,7 @@ use super::super::{
 };
 use super::replies::{Any, Changing, Named, Tagged};
 use crate::catalogue::{FileView, View, etag, file_of, sources_of};
+use crate::tables::masked_sql;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -31,7 +32,7 @@ pub(crate) struct QueryBody {
     /// When the file was changed last.
     #[schema(example = "2026-01-31T08:00:00.000Z")]
     pub modified: String,
-    /// Its text. Not in the list.
+    /// Its text, secrets masked. Not in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
     /// Why this text does not run.
@@ -177,7 +178,7 @@ pub(super) fn body(
         state: file_state(file, &own).to_owned(),
         etag: etag(text),
         modified: time_text(file.modified_ms),
-        sql: full.then(|| text.to_owned()),
+        sql: full.then(|| masked_sql(text)),
         errors: SqlError::all(&file.errors),
         runs_version_before: !file.errors.is_empty() && file.running.is_some(),
         paused: file.paused,
