@@ -12,6 +12,7 @@ mod fsync;
 mod json_row;
 pub mod kafka;
 pub mod log;
+pub mod lookup;
 pub mod print;
 pub mod redis;
 mod scan_options;

@@ -10,6 +10,12 @@ pub(crate) struct Cli {
     /// Print results, errors and logs as JSON, for scripts.
     #[arg(long, global = true)]
     pub json: bool,
+    /// No progress bar, no summary, no logs but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// The file of settings; default: tidewheel.toml in the working folder, where it is.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -28,6 +34,17 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Show the features of an embedded store: one key, or all as they change.
     Features(FeaturesArgs),
+    /// Serve a folder of queries: run them, and manage them over REST.
+    Serve(ServeArgs),
+    /// Manage the queries of a server.
+    #[command(subcommand)]
+    Queries(QueriesCommand),
+    /// Read features by key from a server.
+    Get(GetArgs),
+    /// Run one SELECT over the tables of files or a folder and print its results.
+    Sql(SqlArgs),
+    /// Print the settings in force and where each comes from.
+    Config(ConfigArgs),
 }
 
 /// Which queries, and changes to their tables.
@@ -61,9 +78,6 @@ pub(crate) struct RunArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
-    /// No progress bar and no summary.
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// The form of simulated lines.
@@ -144,4 +158,184 @@ pub(crate) struct FeaturesArgs {
     /// The most keys to show.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub limit: usize,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The folder of *.sql files; default: queries.
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Where the API listens; port 0 takes a free one. Default: 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// The API changes no file: for folders under version control.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Allow an address that other machines reach without any token.
+    #[arg(long)]
+    pub insecure: bool,
+    /// As for `run`.
+    #[arg(long = "set", value_name = "TABLE.OPTION=VALUE")]
+    pub sets: Vec<String>,
+    /// As for `run`.
+    #[arg(long, value_name = "CONNECTOR:WHERE")]
+    pub from: Option<String>,
+    /// As for `run`.
+    #[arg(long, value_name = "CONNECTOR:WHERE")]
+    pub into: Option<String>,
+    /// Threads that hold state; default: one a core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub shards: Option<u16>,
+    /// Threads that decode; default: one a core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub decoders: Option<u16>,
+}
+
+/// Which server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server; default: TIDEWHEEL_SERVER, or http://127.0.0.1:8080. Its token: TIDEWHEEL_TOKEN.
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+}
+
+/// What to do with a server's queries.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueriesCommand {
+    /// List all queries and how they run.
+    List {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show one query: its state, errors and text.
+    Show {
+        /// Its name.
+        name: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Add a query from a file, or replace the one of that name.
+    Submit {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// Its name; default: the file's without .sql.
+        #[arg(long)]
+        name: Option<String>,
+        /// Replace a query that is there.
+        #[arg(long)]
+        replace: bool,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Check a file against the server's tables; changes nothing.
+    Validate {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// The name it would have; default: the file's without .sql.
+        #[arg(long)]
+        name: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show the results of a SELECT as they come; writes nothing.
+    Preview {
+        /// The SELECT, or a file that holds it.
+        select: String,
+        /// How far back to begin, such as `10 min`; without it, now.
+        #[arg(long, value_name = "DURATION")]
+        last: Option<String>,
+        /// Stop after that many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<u64>,
+        /// Stop after that many rows.
+        #[arg(long, value_name = "N")]
+        rows: Option<u64>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Stop writing a query's results; its state goes on.
+    Pause {
+        /// Its name.
+        name: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Go on writing.
+    Resume {
+        /// Its name.
+        name: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Remove a query and its file.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Show a query's changes as they are written, until Ctrl-C.
+    Watch {
+        /// Its name.
+        name: String,
+        /// Only rows with these values, such as `user_key=42`.
+        #[arg(value_name = "COLUMN=VALUE")]
+        only: Vec<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// The table that a query writes; `-` for all tables with that key.
+    pub table: String,
+    /// The keys; the parts of a key are separated by commas.
+    #[arg(required = true)]
+    pub keys: Vec<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Arguments of `sql`.
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The SELECT.
+    pub select: String,
+    /// SQL files or folders that declare the tables; default: queries, where it is.
+    #[arg(long = "tables", value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// As for `run`.
+    #[arg(long = "set", value_name = "TABLE.OPTION=VALUE")]
+    pub sets: Vec<String>,
+    /// As for `run`; `file:-` reads standard input.
+    #[arg(long, value_name = "CONNECTOR:WHERE")]
+    pub from: Option<String>,
+    /// Show changes as they come, until Ctrl-C. Without it the inputs must end, or are read to
+    /// their present end.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// The most rows of the table.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub limit: usize,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Print a file of settings with every default and what it means.
+    #[arg(long)]
+    pub example: bool,
 }

@@ -24,6 +24,16 @@ pub(crate) enum CliError {
         /// The system's answer.
         error: std::io::Error,
     },
+    /// A server refused, or cannot be reached.
+    #[error("{message}")]
+    Server {
+        /// What it says.
+        message: String,
+        /// The problem as it sent it, for scripts.
+        problem: Option<serde_json::Value>,
+        /// The exit code.
+        code: u8,
+    },
     /// Something else failed.
     #[error("{0}")]
     Other(String),
@@ -46,6 +56,10 @@ impl CliError {
                 let noun = if count == 1 { "error" } else { "errors" };
                 eprintln!("{diagnostics}\n{count} {noun}");
             }
+            Self::Server {
+                problem: Some(problem),
+                ..
+            } if json => eprintln!("{problem}"),
             other if json => {
                 eprintln!(
                     "{}",
@@ -56,10 +70,12 @@ impl CliError {
         }
     }
 
-    /// 2 for wrong arguments or SQL, 1 for everything else.
+    /// 2 for wrong arguments or SQL; what a server said has codes of its own (see `client`); 1 for
+    /// everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Sql(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Server { code, .. } => ExitCode::from(*code),
             Self::Engine(_) | Self::Io { .. } | Self::Other(_) => ExitCode::from(1),
         }
     }

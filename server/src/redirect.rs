@@ -9,9 +9,21 @@ pub(crate) const ALL_SOURCES: &str = tidewheel_sql::ALL_SOURCES;
 pub(crate) const ALL_SINKS: &str = tidewheel_sql::ALL_SINKS;
 
 /// The options to set, as table, option, value; later ones win.
-pub(crate) fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)>, CliError> {
+pub(crate) fn redirects(args: &QueryArgs) -> Result<Vec<Set>, CliError> {
+    sets_of(args.from.as_deref(), args.into.as_deref(), &args.sets)
+}
+
+/// Table, option, value.
+pub(crate) type Set = (String, String, String);
+
+/// As [`redirects`], for `--from`, `--into` and `--set`.
+pub(crate) fn sets_of(
+    from: Option<&str>,
+    into: Option<&str>,
+    texts: &[String],
+) -> Result<Vec<Set>, CliError> {
     let mut sets = Vec::new();
-    if let Some(from) = &args.from {
+    if let Some(from) = from {
         let (connector, place) = split(from, "--from")?;
         set(&mut sets, ALL_SOURCES, "connector", connector);
         match connector {
@@ -31,7 +43,7 @@ pub(crate) fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)
             }
         }
     }
-    if let Some(into) = &args.into {
+    if let Some(into) = into {
         let (connector, place) = split(into, "--into")?;
         set(&mut sets, ALL_SINKS, "connector", connector);
         match connector {
@@ -50,7 +62,7 @@ pub(crate) fn redirects(args: &QueryArgs) -> Result<Vec<(String, String, String)
             }
         }
     }
-    for text in &args.sets {
+    for text in texts {
         let wrong = || {
             CliError::Usage(format!(
                 "--set '{text}' cannot be read; write TABLE.OPTION=VALUE, for example \

@@ -26,6 +26,7 @@ pub use crate::fsync::{FSYNC_INTERVAL, Fsync};
 pub use op::{NEVER, Op};
 pub use reader::StoreReader;
 pub use sink::StoreConnector;
+pub(crate) use sink::config;
 pub use state::{Entry, Value};
 pub use writer::{COMPACT_BYTES_MIN, StoreWriter};
 

@@ -102,7 +102,7 @@ fn path(options: &Options) -> Result<PathBuf, ConnectorError> {
 }
 
 /// What the table shares with the connector `redis`, whose own options do not count here.
-fn config(table: &TableSpec) -> Result<Config, ConnectorError> {
+pub(crate) fn config(table: &TableSpec) -> Result<Config, ConnectorError> {
     const SHARED: [&str; 6] = ["layout", "key", "member", "score", "ttl", "on-empty"];
     let shared = table
         .options

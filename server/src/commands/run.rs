@@ -3,7 +3,9 @@
 use crate::cli::RunArgs;
 use crate::error::CliError;
 use crate::load::{program, registry};
+use crate::out;
 use crate::progress::{Progress, summary_text};
+use crate::serve::observed::{Taps, observed};
 use crate::signal::Stop;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use tidewheel_runtime::{RunOptions, Running};
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs until the inputs end, or a signal.
-pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
+pub(crate) fn run(args: &RunArgs, json: bool, quiet: bool) -> Result<(), CliError> {
     let registry = registry();
     let program = program(&args.queries, &registry)?;
     if program.queries.is_empty() {
@@ -23,11 +25,13 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
             "there is no INSERT INTO … SELECT to run".to_owned(),
         ));
     }
-    if !program.warnings.0.is_empty() && !args.quiet && !json {
+    if !program.warnings.0.is_empty() && !quiet && !json {
         eprintln!("{}", program.warnings);
     }
     let stop = Stop::listen();
-    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry));
+    let taps = Arc::new(Taps::default());
+    taps.note_side_tables(&program);
+    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(observed(&registry, &taps)));
     let mut options = RunOptions::default();
     if let Some(shards) = args.shards {
         options.shards = shards.into();
@@ -36,7 +40,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
         options.decoders = decoders.into();
     }
     let running = Running::start(&program, &env, &options)?;
-    let mut progress = Progress::new(args.quiet || json);
+    let mut progress = Progress::new(quiet || json);
     let mut stopped = 0;
     while !running.is_finished() {
         let asked = stop.count();
@@ -55,12 +59,16 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<(), CliError> {
         std::thread::sleep(TICK);
     }
     let took = progress.finish();
-    let summary = running.wait()?;
+    let summary = match running.wait() {
+        // Whoever read what was printed has gone, as `head` does: that is no failure.
+        Err(error) if error.to_string().contains("Broken pipe") => return Ok(()),
+        result => result?,
+    };
     if json {
         let mut value = serde_json::to_value(&summary).unwrap_or_default();
         value["seconds"] = took.as_secs_f64().into();
-        println!("{value}");
-    } else if !args.quiet {
+        out::line(&value.to_string());
+    } else if !quiet {
         eprintln!("{}", summary_text(&summary, took));
     }
     Ok(())

@@ -1,0 +1,272 @@
+//! Starts the service and ends it.
+
+use super::engine::Engine;
+use super::idempotency::Answers;
+use super::metrics::Http;
+use super::observed::{Taps, observed};
+use super::security::Access;
+use super::{App, Limits, routes, wall_ms};
+use crate::catalogue::policy::{Allowed, Policy};
+use crate::catalogue::resolve::Compiler;
+use crate::catalogue::{Catalogue, Rules, watch};
+use crate::config::Config;
+use crate::config::settings::{READ_TOKEN, WRITE_TOKEN};
+use crate::error::CliError;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use tidewheel_connectors::lookup::Lookups;
+use tidewheel_core::env::SystemEnv;
+use tidewheel_runtime::RunOptions;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch as channel};
+
+/// How long open requests may take to end once the service stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// Threads that answer requests.
+const ANSWERING_THREADS: usize = 2;
+/// Threads that compile and look things up for requests.
+const BLOCKING_THREADS: usize = 64;
+
+/// Runs the service until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// The address or folder cannot be used, or the settings do not go together.
+pub(crate) fn run(
+    config: &Config,
+    sets: Vec<(String, String, String)>,
+    json: bool,
+) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ANSWERING_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("api")
+        .enable_all()
+        .build()
+        .map_err(CliError::io("cannot start threads"))?;
+    runtime.block_on(serve(config, sets, json))
+}
+
+/// Who may do what; refuses an address that others reach without a token.
+fn access(config: &Config, address: SocketAddr) -> Result<Access, CliError> {
+    let access = Access {
+        read_token: config.token(READ_TOKEN, "auth.read-token-file")?,
+        write_token: config.token(WRITE_TOKEN, "auth.write-token-file")?,
+        hosts: if address.ip().is_loopback() {
+            let mut hosts = config.list("serve.hosts");
+            hosts.push("localhost".to_owned());
+            hosts
+        } else {
+            Vec::new()
+        },
+        origins: config.list("cors.origins"),
+    };
+    let open = access.read_token.is_none() && access.write_token.is_none();
+    if open && !address.ip().is_loopback() {
+        if !config.flag("serve.insecure") {
+            return Err(CliError::Usage(format!(
+                "{address} is reached from other machines, and there is no token: set \
+                 {WRITE_TOKEN} and {READ_TOKEN} (or the files auth.write-token-file and \
+                 auth.read-token-file), listen on 127.0.0.1, or say --insecure"
+            )));
+        }
+        tracing::warn!(%address, "anybody who reaches this address may change queries (--insecure)");
+    }
+    Ok(access)
+}
+
+fn address(config: &Config) -> Result<SocketAddr, CliError> {
+    let text = config.text("serve.listen");
+    let wrong = |why: String| {
+        CliError::Usage(format!(
+            "cannot listen on '{text}': {why}; write an address and port such as 127.0.0.1:8080"
+        ))
+    };
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| wrong(error.to_string()))?;
+    found.next().ok_or_else(|| wrong("no such host".to_owned()))
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        request_bytes: config.bytes("limits.request-bytes"),
+        request_time: config.duration("limits.request-time"),
+        requests: config.count("limits.requests"),
+        listeners: config.count("limits.listeners"),
+        previews: config.count("limits.previews"),
+        preview_time: config.duration("limits.preview-time"),
+        preview_rows: config.count("limits.preview-rows"),
+        preview_memory: config.bytes("limits.preview-memory"),
+        keys: config.count("limits.keys"),
+    }
+}
+
+fn shown_features(config: &Config) -> Vec<(String, String)> {
+    let pair = |text: String| {
+        let (table, key) = text.split_once('/')?;
+        Some((table.to_owned(), key.to_owned()))
+    };
+    config
+        .list("metrics.features")
+        .into_iter()
+        .filter_map(pair)
+        .collect()
+}
+
+fn catalogue(
+    config: &Config,
+    sets: Vec<(String, String, String)>,
+    loopback: bool,
+    engine: &Arc<Engine>,
+    registry: &Arc<tidewheel_core::Registry>,
+) -> Result<Catalogue, CliError> {
+    let folder = PathBuf::from(config.text("serve.folder"));
+    if !folder.is_dir() {
+        return Err(CliError::Usage(format!(
+            "there is no folder {}; make it, or name the folder of your *.sql files",
+            folder.display()
+        )));
+    }
+    let allowed = |key: &str| Allowed::new(config.given_list(key), loopback);
+    let rules = Rules {
+        folder,
+        read_only: config.flag("serve.read-only"),
+        queries_max: config.count("limits.queries"),
+        policy: Policy {
+            hosts: allowed("allow.hosts"),
+            paths: allowed("allow.paths"),
+            environment: allowed("allow.environment"),
+        },
+    };
+    let compiler = Compiler {
+        registry: Arc::clone(registry),
+        environment: config.environment().clone(),
+        sets,
+    };
+    Ok(Catalogue::new(rules, compiler, Arc::clone(engine)))
+}
+
+async fn serve(
+    config: &Config,
+    sets: Vec<(String, String, String)>,
+    json: bool,
+) -> Result<(), CliError> {
+    let address = address(config)?;
+    let access = access(config, address)?;
+    let taps = Arc::new(Taps::default());
+    let registry = Arc::new(observed(&crate::load::registry(), &taps));
+    let mut options = RunOptions::default();
+    options.shards = config.number("engine.shards").unwrap_or(options.shards);
+    options.decoders = config.number("engine.decoders").unwrap_or(options.decoders);
+    let env = Arc::new(SystemEnv::new(registry.as_ref().clone()));
+    let engine = Arc::new(Engine::start(env, options, Arc::clone(&taps)));
+    let loopback = address.ip().is_loopback();
+    let catalogue = Arc::new(catalogue(config, sets, loopback, &engine, &registry)?);
+    // First the address: a second service on the same port must not touch a store.
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(CliError::io(format!("cannot listen on {address}")))?;
+    let bound = listener
+        .local_addr()
+        .map_err(CliError::io("cannot listen"))?;
+    let (stop, stopping) = channel::channel(false);
+    let limits = limits(config);
+    let app = Arc::new(App {
+        catalogue: Arc::clone(&catalogue),
+        engine: Arc::clone(&engine),
+        taps,
+        registry,
+        lookups: Lookups::default(),
+        access,
+        listeners: Arc::new(Semaphore::new(limits.listeners)),
+        previews: Arc::new(Semaphore::new(limits.previews)),
+        requests: Arc::new(Semaphore::new(limits.requests)),
+        limits,
+        answers: Answers::default(),
+        http: Http::default(),
+        shown_features: shown_features(config),
+        openapi: routes::openapi(),
+        stopping: stopping.clone(),
+        started: wall_ms() as f64 / 1_000.0,
+    });
+    let router = routes::router(&app);
+    let serving = tokio::spawn(async move {
+        let mut stopping = stopping;
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move {
+                let _ = stopping.wait_for(|stop| *stop).await;
+            })
+            .await
+    });
+    // The health page answers while the first files are compiled.
+    let first = Arc::clone(&catalogue);
+    let loaded = tokio::task::spawn_blocking(move || first.reload()).await;
+    if loaded.is_err() {
+        return Err(CliError::Other(
+            "the folder could not be read; the log says more".to_owned(),
+        ));
+    }
+    announce(bound, &catalogue, json);
+    let ended = Arc::new(AtomicBool::new(false));
+    watch::start(&catalogue, config.duration("serve.poll"), &ended);
+    signal().await;
+    ended.store(true, Relaxed);
+    let _ = stop.send(true);
+    if tokio::time::timeout(LAST_REQUESTS, serving).await.is_err() {
+        tracing::warn!("requests were still open and are cut off");
+    }
+    let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
+    match stopped {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(CliError::Other(
+            "the engine did not stop cleanly".to_owned(),
+        )),
+    }
+}
+
+/// The first line on standard output says where the service is.
+fn announce(bound: SocketAddr, catalogue: &Catalogue, json: bool) {
+    let view = catalogue.view();
+    let broken = view
+        .files
+        .values()
+        .filter(|file| !file.errors.is_empty())
+        .count();
+    let queries = view.program.queries.len();
+    let line = if json {
+        let line = serde_json::json!({
+            "listening": format!("http://{bound}"),
+            "files": view.files.len(),
+            "statements": queries,
+            "broken": broken,
+        });
+        line.to_string()
+    } else {
+        let errors = match broken {
+            0 => String::new(),
+            count => format!(", {count} with errors"),
+        };
+        format!(
+            "listening on http://{bound} (try it: http://{bound}/docs)\n{} files{errors}, {queries} \
+             statements run from {}",
+            view.files.len(),
+            catalogue.folder().display()
+        )
+    };
+    crate::out::line(&line);
+}
+
+async fn signal() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
