@@ -12,7 +12,7 @@ export const promotions = {
   strip: {
     id: "promo-springtide", name: "Spring tide 10 %", creativeId: "strip-code", type: "strip", slot: "top_strip", position: 1,
     productIds: [], href: "/category/kites",
-    title: "Spring tide: 10 % off everything with the code SPRINGTIDE",
+    title: "Spring tide: 10 % off, code SPRINGTIDE",
     text: "", action: "Start with a kite",
   },
   card: {

@@ -5,7 +5,7 @@ export const LINE_WIDTH = 84;
 export const LINE_HEIGHT = 24;
 const PAD = 3;
 /** The line shows at least this much time, so that two changes in a second are not the whole width. */
-const SPAN_MS_MIN = 60_000;
+const SPAN_MS_MIN = 30_000;
 
 /** The steps of a history up to now, as an SVG path, with the place of its newest point. */
 export function historyPath(points: readonly Point[], now: number): { path: string; x: number; y: number } | null {

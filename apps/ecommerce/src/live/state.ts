@@ -28,6 +28,9 @@ export type Feature = {
 /** A change worth telling. */
 export type News = { id: string; at: number; from: Value; to: Value };
 
+/** What is kept of a feature when the page is loaded anew. */
+export type Past = Pick<Feature, "id" | "value" | "changedAt" | "history" | "texts">;
+
 /** How things stand with the engine: `connecting` until the shop's server has said, `offline` when that is away too. */
 export type Connection = "connecting" | "live" | "away" | "offline";
 
@@ -36,9 +39,14 @@ export type LiveState = {
   queries: readonly QueryInfo[];
   features: ReadonlyMap<string, Feature>;
   news: readonly News[];
+  /** From before the page was loaded, until the queries have come. */
+  past: ReadonlyMap<string, Past>;
 };
 
-export const initialState: LiveState = { connection: "connecting", queries: [], features: new Map(), news: [] };
+export const initialState: LiveState = { connection: "connecting", queries: [], features: new Map(), news: [], past: new Map() };
+
+/** Two windows that change to the same value within this time are one piece of news. */
+const SAME_NEWS_MS = 1_000;
 
 /** The id of a feature: its table and its column. */
 export function featureId(table: string, column: string): string {
@@ -84,7 +92,7 @@ function adoptQueries(state: LiveState, queries: readonly QueryInfo[]): LiveStat
     for (const { table, keyColumn, columns } of query.tables) {
       for (const column of columns) {
         const id = featureId(table, column);
-        const known = state.features.get(id);
+        const known = state.features.get(id) ?? state.past.get(id);
         features.set(id, {
           ...(known ?? { value: null, changedAt: null, history: [], texts: [] }),
           id, table, column, keyColumn, query: query.name, window: windowOf(table),
@@ -92,7 +100,7 @@ function adoptQueries(state: LiveState, queries: readonly QueryInfo[]): LiveStat
       }
     }
   }
-  return { ...state, queries, features };
+  return { ...state, queries, features, past: new Map() };
 }
 
 function adoptValues(state: LiveState, message: Extract<Message, { type: "values" | "change" }>): LiveState {
@@ -107,9 +115,17 @@ function adoptValues(state: LiveState, message: Extract<Message, { type: "values
     // What is read at the start is not news; what differs after a break is.
     const seen = message.type === "change" || !first;
     features.set(id, withValue(feature, value, message.at, seen));
-    if (seen) news.unshift({ id, at: message.at, from: feature.value, to: value });
+    const piece = { id, at: message.at, from: feature.value, to: value };
+    if (seen && !told(piece, feature.column, [...news, ...state.news], features)) news.unshift(piece);
   }
   return { ...state, features, news: [...news, ...state.news].slice(0, NEWS_MAX) };
+}
+
+/** Whether another window of the same column has just told the same. */
+function told(piece: News, column: string, news: readonly News[], features: ReadonlyMap<string, Feature>): boolean {
+  return news.some((other) =>
+    other.id !== piece.id && features.get(other.id)?.column === column
+    && Math.abs(other.at - piece.at) < SAME_NEWS_MS && sameValue(other.to, piece.to));
 }
 
 /** The state after a message from the shop's server. */
@@ -130,5 +146,5 @@ export function forgetValues(state: LiveState, keyColumns: readonly KeyColumn[])
     Array.from(state.features, ([id, feature]) =>
       keyColumns.includes(feature.keyColumn) ? ([id, { ...feature, value: null, changedAt: null, history: [], texts: [] }] as const) : ([id, feature] as const)),
   );
-  return { ...state, features, news: state.news.filter(({ id }) => features.get(id)?.history.length) };
+  return { ...state, features, past: new Map(), news: state.news.filter(({ id }) => features.get(id)?.history.length) };
 }

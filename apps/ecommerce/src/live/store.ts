@@ -2,6 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 import { type Identity, identityStore } from "@/tracking/tracker";
+import { recall, remember } from "./memory";
 import { forgetValues, initialState, type LiveState, reduce } from "./state";
 import type { KeyColumn, Message } from "./types";
 
@@ -34,7 +35,10 @@ function open() {
   const identity = identityStore.get();
   if (!identity || document.hidden) return;
   close();
-  if (connected) set(forgetValues(state, changedKeys(connected, identity)));
+  if (connected) {
+    const changed = changedKeys(connected, identity);
+    if (changed.length > 0) set(forgetValues(state, changed));
+  } else set({ ...state, past: recall(identity) });
   connected = identity;
   source = new EventSource(`/api/live?user=${encodeURIComponent(identity.userKey)}&session=${encodeURIComponent(identity.sessionId)}`);
   source.onmessage = (event: MessageEvent<string>) => set(reduce(state, JSON.parse(event.data) as Message));
@@ -52,6 +56,7 @@ export function startLive(): void {
   if (started) return;
   started = true;
   identityStore.subscribe(open);
+  window.addEventListener("pagehide", () => connected && remember(connected, state));
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   open();
 }

@@ -94,7 +94,8 @@ export function valueText(column: string, value: Value): string {
   if (Array.isArray(value)) return value.length === 0 ? "–" : value.map((part) => valueText("", part as Value)).join(", ");
   if (typeof value === "object") {
     const entries = Object.entries(value);
-    return entries.length === 0 ? "–" : `${entries.length} in all`;
+    const [first] = mapEntries(value);
+    return first ? `${first[0]} ${first[1]}${entries.length > 1 ? `, +${entries.length - 1}` : ""}` : "–";
   }
   if (column === "price_range_viewed") return value === "0.0-0.0" ? "–" : value.replace("-", " – ");
   const time = /^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)/.exec(value);
@@ -107,6 +108,15 @@ export function mapEntries(value: Value): readonly (readonly [string, number])[]
   return Object.entries(value)
     .flatMap(([key, count]) => (typeof count === "number" ? [[key, count] as const] : []))
     .sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+}
+
+/** A change in few words, before and after. Of a map, only the entry that changed. */
+export function changeText(column: string, from: Value, to: Value): readonly [string, string] {
+  const before = new Map(mapEntries(from));
+  const after = new Map(mapEntries(to));
+  const key = [...after.keys(), ...before.keys()].find((candidate) => before.get(candidate) !== after.get(candidate));
+  if (key === undefined) return [valueText(column, from), valueText(column, to)];
+  return [`${key} ${before.get(key) ?? 0}`, String(after.get(key) ?? 0)];
 }
 
 /** What a screen reader says of a feature. */

@@ -21,7 +21,7 @@ export function CartLineRow({ line, onChange }: { line: PricedLine; onChange: (q
         <button type="button" onClick={() => onChange(line.quantity + 1)} disabled={line.quantity >= LINE_QUANTITY_MAX} aria-label={`One more: ${name}`}>+</button>
       </div>
       <span className="cart-line-total">{formatCents(line.totalCents)}</span>
-      <button type="button" className="link-button" onClick={() => onChange(0)}>Remove<span className="visually-hidden">: {name}</span></button>
+      <button type="button" className="link-button" onClick={() => onChange(0)}>Remove<span className="visually-hidden"> {name}</span></button>
     </li>
   );
 }

@@ -15,7 +15,7 @@ export function SetAside({ lines }: { lines: readonly CartLine[] }) {
           <li key={lineKey(line)}>
             <span>{line.product.name}{line.size ? `, ${line.size}` : ""}</span>
             <button type="button" className="button-small" onClick={() => addToCart(line, line.quantity)}>
-              Put back<span className="visually-hidden">: {line.product.name}</span>
+              Put back<span className="visually-hidden"> {line.product.name}</span>
             </button>
           </li>
         ))}

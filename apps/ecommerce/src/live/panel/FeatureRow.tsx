@@ -11,7 +11,7 @@ export function FeatureRow({ feature, now }: { feature: Feature; now: number }) 
   const text = valueText(feature.column, feature.value);
   // The key makes the element anew at each change, which starts its highlight again.
   return (
-    <div key={feature.changedAt ?? 0} className="feature-row" data-fresh={fresh} data-changed={feature.changedAt !== null} data-feature={feature.id}>
+    <div key={feature.changedAt ?? 0} className="feature-row" data-fresh={fresh} data-feature={feature.id}>
       <span className="visually-hidden">{featureSentence(feature)}</span>
       <span className="feature-window" aria-hidden="true">{windowName(feature.window) || (feature.keyColumn === "session_id" ? "visit" : "ever")}</span>
       <span className="feature-value" aria-hidden="true" title={text}>{text}</span>

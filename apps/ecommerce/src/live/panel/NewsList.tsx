@@ -1,5 +1,5 @@
 import type { Feature, News } from "../state";
-import { ago, featureName, valueText, windowName } from "../words";
+import { ago, changeText, featureName, windowName } from "../words";
 
 /** The newest changes, as a short list. */
 export function NewsList({ news, features, now }: { news: readonly News[]; features: ReadonlyMap<string, Feature>; now: number }) {
@@ -12,10 +12,11 @@ export function NewsList({ news, features, now }: { news: readonly News[]; featu
           const feature = features.get(item.id);
           if (!feature) return null;
           const window = windowName(feature.window);
+          const [from, to] = changeText(feature.column, item.from, item.to);
           return (
             <li key={`${item.id}@${item.at}`}>
               <span>{featureName(feature.column)}{window && <small> {window}</small>}</span>
-              <span className="news-values">{valueText(feature.column, item.from)} → <b>{valueText(feature.column, item.to)}</b></span>
+              <span className="news-values">{from} → <b>{to}</b></span>
               <time>{ago(now - item.at)}</time>
             </li>
           );

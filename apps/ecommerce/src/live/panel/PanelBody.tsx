@@ -16,6 +16,9 @@ const said: Readonly<Record<Connection, string>> = {
   offline: "The shop's own server does not answer. Trying again.",
 };
 
+/** The shop's own subjects, in the order of a visit. What somebody has added comes before them. */
+const ORDER = ["products", "categories", "cart", "purchases", "sessions", "shoppers"];
+
 /** Features in blocks: those of one query and column together, the shortest window first. */
 function blocks(features: Iterable<Feature>): Map<string, Map<string, Feature[]>> {
   const subjects = new Map<string, Map<string, Feature[]>>();
@@ -24,7 +27,7 @@ function blocks(features: Iterable<Feature>): Map<string, Map<string, Feature[]>
     columns.set(feature.column, [...(columns.get(feature.column) ?? []), feature]);
     subjects.set(feature.query, columns);
   }
-  return subjects;
+  return new Map([...subjects].sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b)));
 }
 
 /** All that is known, query by query. */
