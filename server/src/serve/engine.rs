@@ -2,51 +2,18 @@
 
 use super::observed::Taps;
 use crossbeam_channel::Receiver;
-use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
+use tidewheel_runtime::status as runtime;
 use tidewheel_runtime::{EngineError, RunOptions, Running, Summary};
 use tidewheel_sql::plan::Program;
 
-/// What a change of the program did.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Applied {
-    /// Queries that are new.
-    pub added: Vec<String>,
-    /// Queries whose SQL is another one.
-    pub replaced: Vec<String>,
-    /// Queries that are gone.
-    pub removed: Vec<String>,
-    /// Queries that run on undisturbed.
-    pub unchanged: Vec<String>,
-}
+pub(crate) use tidewheel_runtime::engine::Applied;
+pub(crate) use tidewheel_runtime::status::QueryState;
 
-/// What a query is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum QueryState {
-    /// Its tasks are being made.
-    Starting,
-    /// It reads history beside the live flow.
-    CatchingUp {
-        /// Event time that it has read to, milliseconds since 1970.
-        at_ms: Option<i64>,
-        /// Event time that it reads from.
-        from_ms: Option<i64>,
-        /// Event time of the live flow.
-        to_ms: Option<i64>,
-    },
-    /// It follows the live flow.
-    Running,
-    /// Its state goes on, nothing is written.
-    Paused,
-    /// It has stopped for good.
-    Failed {
-        /// Why.
-        message: String,
-    },
-}
+/// How long a stop waits for sinks that are away.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Counts by size, as Prometheus wants them.
 #[derive(Debug, Clone, Default)]
@@ -122,29 +89,18 @@ pub(crate) struct SourceStatus {
     pub queue_capacity: usize,
 }
 
-struct Current {
-    running: Running,
-    program: Program,
-}
-
 /// The engine.
 pub(crate) struct Engine {
-    env: Arc<dyn Env>,
-    options: RunOptions,
     taps: Arc<Taps>,
-    current: Mutex<Option<Current>>,
-    paused: Mutex<BTreeSet<String>>,
+    running: Running,
 }
 
 impl Engine {
     /// Starts with no queries.
-    pub(crate) fn start(env: Arc<dyn Env>, options: RunOptions, taps: Arc<Taps>) -> Self {
+    pub(crate) fn start(env: &Arc<dyn Env>, options: &RunOptions, taps: Arc<Taps>) -> Self {
         Self {
-            env,
-            options,
             taps,
-            current: Mutex::new(None),
-            paused: Mutex::new(BTreeSet::new()),
+            running: Running::live(env, options),
         }
     }
 
@@ -153,143 +109,100 @@ impl Engine {
     /// # Errors
     /// A table cannot be opened; what ran before goes on.
     pub(crate) fn apply(&self, program: &Program) -> Result<Applied, EngineError> {
-        let mut current = self.current.lock();
         self.taps.note_side_tables(program);
-        let before = current.take();
-        let names = |program: &Program| -> BTreeMap<String, String> {
-            let named = program.queries.iter();
-            named
-                .map(|query| (query.name.clone(), format!("{:?}", query.root)))
-                .collect()
-        };
-        let old = before.as_ref().map(|before| names(&before.program));
-        let old = old.unwrap_or_default();
-        let new = names(program);
-        let mut applied = Applied::default();
-        for (name, plan) in &new {
-            let list = match old.get(name) {
-                None => &mut applied.added,
-                Some(before) if before == plan => &mut applied.unchanged,
-                Some(_) => &mut applied.replaced,
-            };
-            list.push(name.clone());
-        }
-        applied.removed = old
-            .into_keys()
-            .filter(|name| !new.contains_key(name))
-            .collect();
-        let before = before.map(|before| {
-            before.running.engine.give_up();
-            let _ = before.running.wait();
-            before.program
-        });
-        let start = |program: &Program| Running::start(program, &self.env, &self.options);
-        match start(program) {
-            Ok(running) => {
-                let program = program.clone();
-                *current = Some(Current { running, program });
-                Ok(applied)
-            }
-            Err(error) => {
-                if let Some(program) = before
-                    && let Ok(running) = start(&program)
-                {
-                    *current = Some(Current { running, program });
-                }
-                Err(error)
-            }
-        }
+        self.running.engine.apply(program)
     }
 
-    /// All queries.
+    /// All queries, by name.
     pub(crate) fn queries(&self) -> Vec<QueryStatus> {
-        let current = self.current.lock();
-        let Some(current) = current.as_ref() else {
-            return Vec::new();
-        };
-        let paused = self.paused.lock();
-        let failed = current
-            .running
-            .engine
-            .errors()
-            .first()
-            .map(ToString::to_string);
-        let state = |name: &str| match &failed {
-            Some(message) => QueryState::Failed {
-                message: message.clone(),
-            },
-            None if paused.contains(name) => QueryState::Paused,
-            None => QueryState::Running,
-        };
-        let queries = current.program.queries.iter();
-        queries
-            .map(|query| QueryStatus {
-                name: query.name.clone(),
-                table: query.sink.name.clone(),
-                state: state(&query.name),
-                complete_from_ms: None,
-                sink_away: None,
-                last_change_ms: None,
-                missed: 0,
-                counters: Summary::default(),
-                freshness: Histogram::default(),
-            })
-            .collect()
+        let all = self.running.engine.queries();
+        all.into_iter().map(QueryStatus::from).collect()
     }
 
-    /// All source tables.
+    /// All source tables, by name.
     pub(crate) fn sources(&self) -> Vec<SourceStatus> {
-        let current = self.current.lock();
-        let Some(current) = current.as_ref() else {
-            return Vec::new();
-        };
-        let stats = current.running.engine.stats();
-        let frontier = stats.frontier.0.load(Relaxed);
-        let sources = current.program.sources.iter();
-        sources
-            .map(|source| SourceStatus {
-                table: source.spec.name.clone(),
-                state: "reading",
-                reason: None,
-                behind: false,
-                frontier_ms: (frontier != i64::MIN).then(|| frontier.div_euclid(1_000)),
-                watermark_ms: None,
-                partitions: Vec::new(),
-                counters: stats.summary(),
-                queued: 0,
-                queue_capacity: 0,
-            })
-            .collect()
+        let all = self.running.engine.sources();
+        all.into_iter().map(SourceStatus::from).collect()
     }
 
     /// Stops writing a query's results; false where there is none.
     pub(crate) fn pause(&self, query: &str) -> bool {
-        self.paused.lock().insert(query.to_owned())
+        self.running.engine.pause(query)
     }
 
     /// Goes on writing; false where there is none.
     pub(crate) fn resume(&self, query: &str) -> bool {
-        self.paused.lock().remove(query)
+        self.running.engine.resume(query)
     }
 
     /// What the query writes from now on.
     pub(crate) fn subscribe(&self, query: &str) -> Option<Receiver<Arc<ChangeBatch>>> {
-        let current = self.current.lock();
-        let queries = &current.as_ref()?.program.queries;
-        let query = queries.iter().find(|known| known.name == query)?;
-        Some(self.taps.listen(&query.sink.name, &query.sink_columns))
+        self.running.engine.subscribe(query)
     }
 
-    /// Stops everything and waits for it.
+    /// Stops reading, writes what was read, and waits for it; sinks that are away are not waited
+    /// for longer than [`STOP_PATIENCE`].
     ///
     /// # Errors
-    /// What had stopped it before.
+    /// What had stopped something before.
     pub(crate) fn stop(&self) -> Result<(), EngineError> {
-        let Some(current) = self.current.lock().take() else {
-            return Ok(());
+        self.running.engine.stop();
+        let begin = Instant::now();
+        while !self.running.is_finished() && begin.elapsed() < STOP_PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.running.engine.give_up();
+        self.running.wait().map(|_| ())
+    }
+}
+
+impl From<runtime::QueryStatus> for QueryStatus {
+    fn from(status: runtime::QueryStatus) -> Self {
+        Self {
+            name: status.name,
+            table: status.table,
+            state: status.state,
+            complete_from_ms: status.complete_from_ms,
+            sink_away: status.sink_away,
+            last_change_ms: status.last_change_ms,
+            missed: status.missed,
+            counters: status.counters,
+            freshness: Histogram {
+                bounds_ms: runtime::FRESHNESS_BUCKETS_MS.to_vec(),
+                cumulative: status.freshness.cumulative,
+                sum_ms: status.freshness.sum_ms,
+            },
+        }
+    }
+}
+
+impl From<runtime::SourceStatus> for SourceStatus {
+    fn from(status: runtime::SourceStatus) -> Self {
+        let (state, reason) = match status.state {
+            runtime::SourceState::Reading => ("reading", None),
+            runtime::SourceState::Away { reason } => ("away", Some(reason)),
+            runtime::SourceState::Ended => ("ended", None),
+            runtime::SourceState::Failed { message } => ("failed", Some(message)),
         };
-        current.running.engine.give_up();
-        current.running.wait().map(|_| ())
+        let partition = |partition: runtime::PartitionStatus| PartitionStatus {
+            partition: partition.partition,
+            next_offset: partition.next_offset,
+            watermark_ms: partition.watermark.map(|at| at.div_euclid(1_000)),
+            at_end: partition.at_end,
+            idle: partition.idle,
+        };
+        Self {
+            table: status.table,
+            state,
+            reason,
+            behind: status.behind,
+            frontier_ms: status.frontier_ms,
+            watermark_ms: status.watermark_ms,
+            partitions: status.partitions.into_iter().map(partition).collect(),
+            counters: status.counters,
+            queued: status.queued,
+            queue_capacity: status.queue_capacity,
+        }
     }
 }
 

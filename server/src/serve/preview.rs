@@ -104,6 +104,7 @@ fn start(app: &App, asked: &Asked) -> Result<(Selected, Selecting), Problem> {
         shards: 1,
         decoders: 1,
         chunk_bytes: CHUNK_BYTES,
+        ..RunOptions::default()
     };
     let selecting = Selecting::start(&selected, &app.registry, &options)
         .map_err(|error| Problem::from(crate::catalogue::ChangeError::Engine(error)))?;
