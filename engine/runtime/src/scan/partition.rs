@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidewheel_core::time::{EventTime, NO_TIME};
 
+/// A partition whose end was seen within this time is not behind.
+const BEHIND_AFTER: Duration = Duration::from_secs(1);
+
 /// What is known of one partition.
 #[derive(Debug, Clone)]
 struct Partition {
@@ -12,6 +15,8 @@ struct Partition {
     watermark: EventTime,
     /// The store said that it is at its end, and when the last row came (monotonic).
     at_end: bool,
+    /// When the store said so last (monotonic).
+    end_seen: Option<Duration>,
     last_row: Duration,
     idle: bool,
     finished: bool,
@@ -76,6 +81,7 @@ impl TableTime {
         self.partitions.entry(partition).or_insert(Partition {
             watermark: NO_TIME,
             at_end: false,
+            end_seen: None,
             last_row: now,
             idle: false,
             finished: false,
@@ -117,9 +123,10 @@ impl TableTime {
     }
 
     /// The store said that the partition is at its end.
-    pub fn at_end(&mut self, partition: u32) {
+    pub fn at_end(&mut self, partition: u32, now: Duration) {
         if let Some(state) = self.partitions.get_mut(&partition) {
             state.at_end = true;
+            state.end_seen = Some(now);
         }
     }
 
@@ -142,7 +149,7 @@ impl TableTime {
     /// The store is away: nothing counts as read to its end, so time stops.
     pub fn away(&mut self) {
         for state in self.partitions.values_mut() {
-            state.at_end = false;
+            (state.at_end, state.end_seen) = (false, None);
             state.idle = false;
         }
         self.find_lowest();
@@ -163,12 +170,17 @@ impl TableTime {
             .collect()
     }
 
-    /// True while some partition is not at its end: the table is being replayed.
+    /// True while some partition is being replayed: its end was not seen within
+    /// [`BEHIND_AFTER`]. In a live flow, the end is seen between any two rows or so.
     #[must_use]
-    pub fn is_behind(&self) -> bool {
-        self.partitions
-            .values()
-            .any(|state| !state.at_end && !state.finished)
+    pub fn is_behind(&self, now: Duration) -> bool {
+        self.partitions.values().any(|state| {
+            !state.at_end
+                && !state.finished
+                && state
+                    .end_seen
+                    .is_none_or(|seen| now.saturating_sub(seen) > BEHIND_AFTER)
+        })
     }
 
     /// The clock went on: partitions become idle; when all are, time goes on by itself. True when
@@ -289,7 +301,7 @@ mod tests {
         let mut time = time();
         time.row(0, 100, 95);
         time.rows_came(0, Duration::from_secs(1));
-        time.at_end(1);
+        time.at_end(1, Duration::ZERO);
         time.tick(Duration::from_secs(2));
         assert_eq!(time.watermark(), NO_TIME);
         time.tick(Duration::from_secs(3));
@@ -297,8 +309,8 @@ mod tests {
         // Partition 0 has not been read to its end: time does not go on by itself.
         time.tick(Duration::from_secs(60));
         assert_eq!(time.frontier(), 100);
-        time.at_end(0);
-        time.at_end(1);
+        time.at_end(0, Duration::ZERO);
+        time.at_end(1, Duration::ZERO);
         assert!(time.tick(Duration::from_secs(61)));
         let (frontier, watermark) = (time.frontier(), time.watermark());
         assert_eq!((frontier, watermark), (100 + 60_000_000, 95 + 60_000_000));

@@ -90,7 +90,12 @@ impl Sequencer {
                 match event {
                     SourceEvent::AtEnd { partition, .. } => {
                         self.handle.is_back(&self.table);
-                        self.time.at_end(partition);
+                        let before = self.time.is_behind(now);
+                        self.time.at_end(partition, now);
+                        if before && !self.time.is_behind(now) {
+                            // Nothing needs to be coalesced any more.
+                            self.send_time();
+                        }
                     }
                     SourceEvent::Added { partition } => self.time.add(partition, now),
                     SourceEvent::Finished { partition } => {
@@ -330,7 +335,7 @@ impl Sequencer {
         SourceTime {
             frontier: self.time.frontier(),
             watermark: self.time.watermark(),
-            behind: self.time.is_behind(),
+            behind: self.time.is_behind(self.env.monotonic()),
         }
     }
 
@@ -383,7 +388,7 @@ impl Sequencer {
         self.last_tick = now;
         self.handle
             .show(self.now(), self.time.partitions(&self.positions));
-        let behind = self.time.is_behind();
+        let behind = self.time.is_behind(now);
         if self.time.tick(now) {
             self.send_time();
         } else if !behind {
