@@ -111,7 +111,7 @@ impl State {
             sources: BTreeMap::new(),
             queries: BTreeMap::new(),
             joining: VecDeque::new(),
-            early_credit: BTreeMap::new(),
+            early: BTreeMap::new(),
             hand_over,
             env: Arc::clone(&shared.env),
             stats,

@@ -13,7 +13,7 @@ pub mod written;
 use crate::error::EngineError;
 use crate::scan::bad::SideRow;
 use crate::scan::program::{QueryId, ScanProgram};
-use crate::sink::message::SinkMessage;
+use crate::sink::message::{ALL_REWRITES, SinkMessage};
 use crate::stats::{Stats, add};
 use crate::status::{QueryHandle, QueryState};
 use crate::task::{Poll, Task, wait_for, wait_for_either};
@@ -98,8 +98,8 @@ pub struct Shard {
     /// Queries whose state is on its way from the shard that read their history. Nothing else is
     /// done before it is here.
     pub joining: VecDeque<NewQuery>,
-    /// Credit of queries that are not here yet.
-    pub early_credit: BTreeMap<QueryId, usize>,
+    /// Of queries that are not here yet: credit, and how often everything was asked for.
+    pub early: BTreeMap<QueryId, (usize, u64)>,
     /// In a shard that reads history: where its state goes.
     pub hand_over: Option<Sender<HandOver>>,
     /// The world.
@@ -176,17 +176,16 @@ impl Shard {
         match feedback {
             Feedback::Credit { query, rows } => match self.queries.get_mut(&query) {
                 Some(known) => known.credit = rows,
-                None => {
-                    self.early_credit.insert(query, rows);
-                }
+                None => self.early.entry(query).or_default().0 = rows,
             },
-            Feedback::Rewrite { query } => {
-                if let Some(query) = self.queries.get_mut(&query)
-                    && let Some(source) = self.sources.get_mut(&query.chain.source)
-                {
-                    query.rewrite(&mut source.groups);
+            Feedback::Rewrite { query } => match self.queries.get_mut(&query) {
+                Some(known) => {
+                    if let Some(source) = self.sources.get_mut(&known.chain.source) {
+                        known.rewrite(&mut source.groups);
+                    }
                 }
-            }
+                None => self.early.entry(query).or_default().1 += 1,
+            },
         }
     }
 
@@ -266,8 +265,9 @@ impl Shard {
     }
 
     fn enter(&mut self, mut query: QueryShard) {
-        if let Some(rows) = self.early_credit.remove(&query.id) {
-            query.credit = rows;
+        if let Some((credit, rewrites)) = self.early.remove(&query.id) {
+            query.credit = credit;
+            query.rewrites += rewrites;
         }
         self.queries.insert(query.id, query);
     }
@@ -277,7 +277,10 @@ impl Shard {
             message: error.to_string(),
         });
         self.errors.lock().push(error);
-        let _ = sink.send(SinkMessage::Done { shard: self.number });
+        let _ = sink.send(SinkMessage::Done {
+            shard: self.number,
+            rewrites: ALL_REWRITES,
+        });
     }
 
     /// Takes the state that the first joining query waits for. False while it is not here.
@@ -338,7 +341,7 @@ impl Shard {
 
     /// Ends a query: its state goes, and its sink task is told.
     fn remove(&mut self, id: QueryId) {
-        self.early_credit.remove(&id);
+        self.early.remove(&id);
         let Some(query) = self.queries.remove(&id) else {
             return;
         };
@@ -358,9 +361,10 @@ impl Shard {
                 *place = None;
             }
         }
-        if !query.done {
-            let _ = query.sink.send(SinkMessage::Done { shard: self.number });
-        }
+        let _ = query.sink.send(SinkMessage::Done {
+            shard: self.number,
+            rewrites: ALL_REWRITES,
+        });
     }
 
     fn rows(&mut self, rows: &SourceRows) {
@@ -517,12 +521,15 @@ impl Shard {
         for query in self.queries.values_mut() {
             let gone = query.handle.sink_gone.load(Relaxed);
             if (query.credit > 0 && !sent || gone || query.muted) && !query.done {
-                query.done = true;
-                let _ = query.sink.send(SinkMessage::Done { shard: self.number });
+                query.send_done(self.number);
             }
         }
         self.report(true);
-        if self.queries.values().all(|query| query.done) {
+        // A sink may still find that it has lost what was written.
+        let is_over = |query: &QueryShard| {
+            query.done && (query.muted || query.handle.sink_gone.load(Relaxed))
+        };
+        if self.queries.values().all(is_over) {
             Poll::Done
         } else {
             Poll::Idle(Some(END_WAIT))
@@ -654,12 +661,10 @@ fn sum(total: &mut [u64; 4], part: &[u64; 4]) {
 
 /// Moves gauges on from what a shard added to them before.
 fn shift(stats: &Stats, before: &[u64; 4], now: &[u64; 4]) {
-    let counters = [
-        &stats.keys,
-        &stats.slices,
-        &stats.state_bytes,
-        &stats.bounds_reached,
-    ];
+    let counters = [&stats.keys, &stats.slices, &stats.state_bytes];
+    // What was left out stays counted when its state goes.
+    let bounds = now[3].saturating_sub(before[3]);
+    stats.bounds_reached.fetch_add(bounds, Relaxed);
     for (counter, (before, now)) in counters.into_iter().zip(before.iter().zip(now)) {
         if now >= before {
             counter.fetch_add(now - before, Relaxed);

@@ -116,6 +116,8 @@ pub struct QueryShard {
     pub told: Option<SourceTime>,
     /// The sink was told that nothing follows.
     pub done: bool,
+    /// How often the sink asked for everything again.
+    pub rewrites: u64,
 }
 
 /// Aggregates whose columns are those of the program instead of the head's.
@@ -247,6 +249,7 @@ impl QueryShard {
             served: Duration::ZERO,
             told: None,
             done: false,
+            rewrites: 0,
         })
     }
 
@@ -629,6 +632,13 @@ impl QueryShard {
         }
     }
 
+    /// Tells the sink that nothing follows.
+    pub fn send_done(&mut self, shard: usize) {
+        self.done = true;
+        let rewrites = self.rewrites;
+        let _ = self.sink.send(SinkMessage::Done { shard, rewrites });
+    }
+
     /// Whether other operators follow the first.
     #[must_use]
     pub fn has_steps(&self) -> bool {
@@ -643,6 +653,8 @@ impl QueryShard {
 
     /// The sink lost what was written.
     pub fn rewrite(&mut self, groups: &mut [Option<WindowOperator>]) {
+        self.rewrites += 1;
+        self.done = false;
         self.finisher.forget_all();
         self.refresh(groups);
     }

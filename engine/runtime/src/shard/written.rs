@@ -36,6 +36,8 @@ pub enum Liveness {
     Live,
     /// The value over no rows.
     Zero,
+    /// Nobody knows: the sink lost what it had, but a batch may have been on its way.
+    Lost,
 }
 
 const NULL_HASH: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -87,7 +89,10 @@ impl Written {
 
     /// Everything is to be written again.
     pub fn forget_all(&mut self) {
-        self.live.fill(Liveness::Absent);
+        let standing = self.live.iter_mut();
+        for live in standing.filter(|live| **live != Liveness::Absent) {
+            *live = Liveness::Lost;
+        }
     }
 
     /// Every key that stands with a value is to be written when it is looked at next, so that its
@@ -139,7 +144,7 @@ impl Written {
     ) -> u64 {
         let at = slot as usize;
         self.reach(at);
-        let fresh = self.live[at] == Liveness::Absent;
+        let fresh = matches!(self.live[at], Liveness::Absent | Liveness::Lost);
         let again = self.again.get_mut(at).is_some_and(std::mem::take);
         let renew = !fresh
             && ((again && liveness == Liveness::Live)

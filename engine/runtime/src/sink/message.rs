@@ -29,9 +29,11 @@ pub enum SinkMessage {
     },
     /// Something outside has changed: look.
     Wake,
-    /// The shard has nothing more.
+    /// The shard has nothing more, unless the sink asks for everything once more.
     Done {
         /// The shard.
         shard: usize,
+        /// How often it was asked for everything by then.
+        rewrites: u64,
     },
 }

@@ -68,14 +68,17 @@ struct Waiting {
 struct State {
     /// Batches to write.
     queue: VecDeque<Waiting>,
-    /// Each shard's time, and whether it is done.
-    times: Vec<(SourceTime, bool)>,
+    /// Each shard's time, and, where it has nothing more, one more than the rewrites that it had
+    /// heard of by then.
+    times: Vec<(SourceTime, u64)>,
     /// Shards to give credit to, and when.
     credits: Vec<(usize, Duration)>,
     retry_at: Duration,
     back_off: Duration,
     started: bool,
     counted_writes: u64,
+    /// How often shards were asked to write everything again.
+    rewrites: u64,
 }
 
 impl SinkTask {
@@ -101,12 +104,13 @@ impl SinkTask {
         };
         let state = State {
             queue: VecDeque::new(),
-            times: vec![(time, false); shards.len()],
+            times: vec![(time, 0); shards.len()],
             credits: Vec::new(),
             retry_at: Duration::ZERO,
             back_off: BACK_OFF.0,
             started: false,
             counted_writes: 0,
+            rewrites: 0,
         };
         let finisher = Finisher::new(Arc::clone(&chain));
         Self {
@@ -147,7 +151,8 @@ impl SinkTask {
     }
 
     fn all_ended(&self) -> bool {
-        self.state.times.iter().all(|(_, done)| *done)
+        let rewrites = self.state.rewrites;
+        self.state.times.iter().all(|(_, done)| *done > rewrites)
     }
 
     fn handle(&mut self, message: SinkMessage) -> Result<(), EngineError> {
@@ -181,8 +186,9 @@ impl SinkTask {
                 Ok(())
             }
             SinkMessage::Wake => Ok(()),
-            SinkMessage::Done { shard } => {
-                self.state.times[shard].1 = true;
+            SinkMessage::Done { shard, rewrites } => {
+                let done = &mut self.state.times[shard].1;
+                *done = (*done).max(rewrites + 1);
                 Ok(())
             }
         }
@@ -289,6 +295,7 @@ impl SinkTask {
                 Ok(false)
             }
             Err(SinkError::Rewrite(message)) => {
+                self.state.rewrites += 1;
                 for shard in &self.shards {
                     let _ = shard.send(Feedback::Rewrite {
                         query: self.handle.id,
@@ -394,17 +401,17 @@ impl SinkTask {
 
 impl Task for SinkTask {
     fn poll(&mut self) -> Poll {
-        match self.step() {
-            Ok(poll) => poll,
-            Err(error) => {
-                self.handle.set_state(QueryState::Failed {
-                    message: error.to_string(),
-                });
-                self.handle.sink_gone.store(true, Relaxed);
-                self.errors.lock().push(error);
-                Poll::Done
-            }
+        let poll = self.step().unwrap_or_else(|error| {
+            self.handle.set_state(QueryState::Failed {
+                message: error.to_string(),
+            });
+            self.errors.lock().push(error);
+            Poll::Done
+        });
+        if poll == Poll::Done {
+            self.handle.sink_gone.store(true, Relaxed);
         }
+        poll
     }
 
     fn wait(&self, timeout: Option<Duration>) {
