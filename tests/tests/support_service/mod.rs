@@ -313,4 +313,3 @@ pub(crate) fn views(table: &str, condition: &str) -> String {
          WHERE type = '{condition}' GROUP BY user_key;\n"
     )
 }
-
