@@ -1,13 +1,14 @@
 //! Changes that arrive over the API.
 
 use super::folder::{self, Pending};
-use super::policy::Places;
+use super::policy::{Places, Policy};
 use super::resolve::{self, Texts, source};
 use super::state::{self, Remembered};
 use super::{Catalogue, FileView, View, etag, names, places_of_all, queries_of, tables_of};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tidewheel_core::Diagnostics;
+use tidewheel_core::diagnostic::Severity;
+use tidewheel_core::{Diagnostic, Diagnostics};
 use tidewheel_runtime::EngineError;
 use tidewheel_sql::plan::Program;
 
@@ -49,6 +50,7 @@ impl Catalogue {
     }
 
     fn compile_with(&self, view: &View, name: &str, sql: &str) -> Result<Program, ChangeError> {
+        Policy::check_text(sql).map_err(ChangeError::Forbidden)?;
         let mut texts = view.texts.clone();
         texts.insert(name.to_owned(), source(name, sql));
         let program = self.compile(name, &texts)?;
@@ -57,7 +59,13 @@ impl Catalogue {
     }
 
     fn compile(&self, name: &str, texts: &Texts) -> Result<Program, ChangeError> {
-        self.compiler.compile(texts).map_err(|found| {
+        self.compiler.compile(texts).map_err(|mut found| {
+            // What others are warned of is not this text's matter.
+            let own_or_error = |one: &Diagnostic| {
+                one.severity == Severity::Error
+                    || resolve::query_of(one).is_none_or(|query| query == name)
+            };
+            found.0.retain(own_or_error);
             let others = resolve::others(name, &found);
             let own = found
                 .0

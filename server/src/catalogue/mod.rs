@@ -111,11 +111,6 @@ impl Catalogue {
         &self.rules.folder
     }
 
-    /// True where the API writes no file.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.rules.read_only
-    }
-
     /// What texts are compiled with.
     pub(crate) fn compiler(&self) -> &Compiler {
         &self.compiler

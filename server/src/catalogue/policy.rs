@@ -145,6 +145,21 @@ fn cleaned(path: &Path) -> PathBuf {
 }
 
 impl Policy {
+    /// Checks a text before it is compiled: some options do their harm when they are read.
+    ///
+    /// # Errors
+    /// What is not allowed, one sentence each.
+    pub(crate) fn check_text(text: &str) -> Result<(), Vec<String>> {
+        let names = NEVER
+            .iter()
+            .map(|name| name.trim_start_matches("properties."));
+        let wrong: Vec<String> = names
+            .filter(|name| text.contains(*name))
+            .map(never)
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
     /// Checks what the tables of a query reach. `own` is what the folder's files reach.
     ///
     /// # Errors
@@ -158,9 +173,7 @@ impl Policy {
     ) -> Result<(), Vec<String>> {
         let mut wrong = Vec::new();
         for option in &asked.never {
-            wrong.push(format!(
-                "the option '{option}' cannot be set over the API; write it into a file of the folder"
-            ));
+            wrong.push(never(option));
         }
         for host in &asked.hosts {
             let fine = match &self.hosts {
@@ -213,6 +226,10 @@ impl Policy {
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
+}
+
+fn never(option: &str) -> String {
+    format!("the option '{option}' cannot be set over the API; write it into a file of the folder")
 }
 
 /// The names in `${NAME}` and `${NAME:-default}`, wherever they stand in the text.
@@ -351,6 +368,8 @@ mod tests {
             environment: Allowed::All,
         };
         let asked = places(&[("properties.sasl.kerberos.kinit.cmd", "rm -rf /")]);
+        assert!(Policy::check_text("WITH ('properties.plugin.library.paths' = 'x')").is_err());
+        assert!(Policy::check_text("WITH ('properties.ssl.ca.location' = 'x')").is_ok());
         assert!(
             open.check("", &asked, &Places::default(), &Texts::new())
                 .is_err()

@@ -3,6 +3,8 @@
 use super::problem::Problem;
 use super::streams::row_json;
 use super::{App, blocking, wall_ms};
+use crate::catalogue::ChangeError;
+use crate::catalogue::policy::Policy;
 use crate::select::{Begin, Selected, Selecting, compile, names};
 use crate::tables::sql_type;
 use async_stream::stream;
@@ -94,6 +96,7 @@ fn start(app: &App, asked: &Asked) -> Result<(Selected, Selecting), Problem> {
             Begin::At(wall_ms().saturating_sub(back))
         }
     };
+    Policy::check_text(&asked.sql).map_err(ChangeError::Forbidden)?;
     let view = app.catalogue.view();
     let compiler = app.catalogue.compiler();
     let selected =
@@ -107,7 +110,7 @@ fn start(app: &App, asked: &Asked) -> Result<(Selected, Selecting), Problem> {
         ..RunOptions::default()
     };
     let selecting = Selecting::start(&selected, &app.registry, &options)
-        .map_err(|error| Problem::from(crate::catalogue::ChangeError::Engine(error)))?;
+        .map_err(|error| Problem::from(ChangeError::Engine(error)))?;
     Ok((selected, selecting))
 }
 
