@@ -15,11 +15,12 @@ export const homeLists: readonly ProductList[] = [
 /** How many related products a product page shows. */
 export const RELATED_MAX = 4;
 
-/** Products like this one: of its category, the nearest in price first. */
+/** Products like this one, of its category: those of its kind first, then the nearest in price. */
 export function related(product: Product, count = RELATED_MAX): readonly Product[] {
+  const otherKind = (other: Product) => Number(other.picture.shape !== product.picture.shape);
   const distance = (other: Product) => Math.abs(other.priceCents - product.priceCents);
   return productsOf(product.category)
     .filter((other) => other.id !== product.id)
-    .sort((a, b) => distance(a) - distance(b) || a.id.localeCompare(b.id))
+    .sort((a, b) => otherKind(a) - otherKind(b) || distance(a) - distance(b) || a.id.localeCompare(b.id))
     .slice(0, count);
 }

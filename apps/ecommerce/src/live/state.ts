@@ -111,6 +111,7 @@ function adoptValues(state: LiveState, message: Extract<Message, { type: "values
     const feature = features.get(id);
     if (!feature) continue;
     const first = feature.history.length === 0;
+    if (first && value === null) continue;
     if (!first && sameValue(feature.value, value)) continue;
     // What is read at the start is not news; what differs after a break is.
     const seen = message.type === "change" || !first;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import type { Sent } from "./support/collector";
 import { entities } from "./support/collector";
 import { checkEvent } from "./support/contract";
@@ -7,6 +7,7 @@ import { DESKTOP, PHONE, shoot, Stage, until } from "./support/stage";
 
 const stage = new Stage();
 before(() => stage.start());
+afterEach(() => stage.closeVisits());
 after(() => stage.stop());
 
 function only(type: string, index = 0): Sent {
@@ -28,7 +29,7 @@ function pageViews(): readonly Sent[] {
 for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const) {
   test(`a whole visit sends every event as its schema wants it (${name})`, async () => {
     stage.collector.events.length = 0;
-    const { page, context, trouble, hosts } = await stage.visit(viewport);
+    const { page, trouble, hosts } = await stage.visit(viewport);
 
     // Landing from a campaign: the page, the promotions in sight, and the first list once scrolled to.
     await page.goto("/?utm_source=almanac&utm_medium=email&utm_campaign=equinox");
@@ -88,7 +89,7 @@ for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const
     assert.equal(entities(await arrived("add_to_cart", 2), "cart")[0]?.total_value, 143.95);
 
     // In the cart: one more, one fewer, and out.
-    await page.getByRole("link", { name: /^Cart, 2 pieces/ }).click();
+    await page.getByRole("link", { name: /^Cart 2 pieces/ }).click();
     await page.getByRole("button", { name: "One more: Jetty Lantern" }).click();
     const more = await arrived("add_to_cart", 3);
     assert.equal(entities(more, "cart")[0]?.total_value, 207.95);
@@ -150,7 +151,7 @@ for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const
     assert.deepEqual({ ...transaction, transaction_id: "" }, { transaction_id: "", revenue: 199.65, currency: "EUR", payment_method: "invoice", total_quantity: 3, tax: 34.65, shipping: 12.5, credit_order: true, discount_code: "SPRINGTIDE", discount_amount: 20.8 });
     assert.deepEqual(entities(bought, "product").map((product) => [product.id, product.quantity]), [["puddle-boots", 1], ["jetty-lantern", 2]]);
     await page.waitForURL("**/order/OH-*");
-    await page.getByRole("link", { name: "Cart, 0 pieces" }).waitFor();
+    await page.getByRole("link", { name: "Cart 0 pieces" }).waitFor();
     await shoot(page, `${name}-order`);
 
     // Loading the confirmation again is no second transaction.
@@ -184,13 +185,12 @@ for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const
     assert.ok(!addresses.includes("Tidal Flat") && !addresses.includes("example.com"), "no address and no e-mail in any event");
     assert.deepEqual(hosts, new Set([stage.shop.url, stage.collector.url]), "no other host is asked for anything");
     assert.deepEqual(trouble, [], "nothing in the console");
-    await context.close();
   });
 }
 
 test("a page that is looked at sends pings", async () => {
   stage.collector.events.length = 0;
-  const { page, context } = await stage.visit();
+  const { page } = await stage.visit();
   await page.clock.install();
   await page.goto("/product/squall-coat");
   await until("the page view", () => pageViews().length === 1);
@@ -202,7 +202,6 @@ test("a page that is looked at sends pings", async () => {
   const ping = stage.collector.events.find((event) => event.raw.e === "pp");
   assert.match(ping?.raw.url ?? "", /squall-coat$/);
   stage.collector.events.forEach(checkEvent);
-  await context.close();
 });
 
 test("the shop works while collector and engine are away, and sends what it kept", async () => {

@@ -23,7 +23,8 @@ export function LivePanel() {
 
   function close() {
     openStore.set(false);
-    toggle.current?.focus();
+    // Beside a wide panel the button is hidden until the panel is.
+    requestAnimationFrame(() => toggle.current?.focus());
   }
 
   return (
@@ -35,7 +36,7 @@ export function LivePanel() {
         }}>
         <span className="panel-dot" data-connection={connection} aria-hidden="true" />
         What the shop knows about you
-        {known > 0 && <span className="panel-known">{known}<span className="visually-hidden"> features</span></span>}
+        <span className="panel-known" data-known={known > 0}>{known}<span className="visually-hidden"> features</span></span>
       </button>
       <aside ref={panel} id="panel" className="panel" aria-labelledby="panel-title" tabIndex={-1} hidden={!open}
         onKeyDown={(event) => event.key === "Escape" && close()}>

@@ -1,4 +1,4 @@
-import type { EngineStatus, Keys, Message, QueryInfo, RowChange, TableInfo, Value } from "../types";
+import type { EngineStatus, Keys, Message, QueryInfo, RowChange, TableInfo } from "../types";
 import * as engine from "./engine";
 
 /** How often the engine is asked which queries it runs, while it answers and while it does not. */
@@ -7,6 +7,9 @@ const POLL_AWAY_MS = 1_500;
 /** The wait before a broken stream is opened again; it doubles up to the second. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 8_000;
+
+/** After a delete the sink is read again, this much later: it may be written just after the change is told. */
+const REREAD_MS = 300;
 
 /** A browser that listens, with its keys. */
 export type Listener = { keys: Keys; send: (message: Message) => void };
@@ -132,9 +135,14 @@ export class Hub {
     const table = info.tables.find((candidate) => candidate.table === change.table);
     if (!table) return;
     const key = change.row[table.keyColumn];
-    const values = valuesOf(table, change);
+    const values = Object.fromEntries(Object.entries(change.row).filter(([column]) => column !== table.keyColumn));
     for (const listener of this.#listeners) {
       if (listener.keys[table.keyColumn] !== String(key)) continue;
+      if (change.op === "delete") {
+        // A table may have several writers, and one's delete leaves the others' columns alone.
+        setTimeout(() => this.#listeners.has(listener) && void this.#read(listener, table), REREAD_MS).unref?.();
+        continue;
+      }
       const fresher = this.#fresher.get(listener)?.get(table.table);
       for (const column of Object.keys(values)) fresher?.add(column);
       listener.send({ type: "change", table: table.table, values, at: change.at });
@@ -145,7 +153,7 @@ export class Hub {
     for (const table of info.tables) void this.#read(listener, table);
   }
 
-  async #read(listener: Listener, { table, keyColumn }: TableInfo): Promise<void> {
+  async #read(listener: Listener, { table, keyColumn, columns }: TableInfo): Promise<void> {
     const key = listener.keys[keyColumn];
     if (key === "") return;
     const fresher = new Set<string>();
@@ -154,7 +162,8 @@ export class Hub {
     try {
       const held = await this.#engine.readFeatures(table, key);
       if (!this.#listeners.has(listener)) return;
-      const values = Object.fromEntries(Object.entries(held).filter(([column]) => column !== keyColumn && !fresher.has(column)));
+      const known = columns.filter((column) => !fresher.has(column)).map((column) => [column, held[column] ?? null] as const);
+      const values = Object.fromEntries(known);
       listener.send({ type: "values", table, values, at: Date.now() });
     } catch {
       // The stream or the poll meets the same trouble and tries again.
@@ -162,12 +171,6 @@ export class Hub {
       if (tables.get(table) === fresher) tables.delete(table);
     }
   }
-}
-
-/** A change's columns without the key's. A deleted row leaves each of its table's columns without a value. */
-function valuesOf(table: TableInfo, change: RowChange): Readonly<Record<string, Value>> {
-  if (change.op === "delete") return Object.fromEntries(table.columns.map((column) => [column, null]));
-  return Object.fromEntries(Object.entries(change.row).filter(([column]) => column !== table.keyColumn));
 }
 
 const held = globalThis as typeof globalThis & { tidewheelHub?: Hub };

@@ -23,6 +23,7 @@ export class TestEngine {
   readonly #queries = new Map(
     readdirSync(QUERIES).filter((file) => file.endsWith(".sql")).map((file) => [file.replace(".sql", ""), readFileSync(join(QUERIES, file), "utf8")]),
   );
+  readonly #owners = new Map(Object.entries(OWNER));
   readonly #rows = new Map<string, Row>();
   readonly #streams = new Map<string, Set<ServerResponse>>();
   #server: Server | undefined;
@@ -50,12 +51,15 @@ export class TestEngine {
     const parts = path.replace("/api/v1/", "").split("/").map(decodeURIComponent);
     const json = (body: unknown) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
     const [kind, name = "", last] = parts;
-    if (kind === "queries" && name === "") return json([...this.#queries.keys()].map((query) => ({ name: query })));
-    if (kind === "queries" && last === undefined) return json({ name, sql: this.#queries.get(name) });
-    if (kind === "features") return json(this.#rows.get(`${name}/${last}`) ?? {});
+    if (kind === "queries" && name === "") return json({ queries: [...this.#queries.keys()].map((query) => ({ name: query, state: "running" })) });
+    if (kind === "queries" && last === undefined) return json({ name, state: "running", etag: "1", sql: this.#queries.get(name) });
+    if (kind === "features") {
+      const row = this.#rows.get(`${name}/${last}`);
+      return json({ table: name, key: {}, found: row !== undefined, values: row ?? {}, ttl_ms: null });
+    }
     if (kind === "queries" && last === "changes") {
       response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(": open\n\n");
+      response.write(`event: listening\ndata: {"query":"${name}"}\n\n`);
       const open = this.#streams.get(name) ?? new Set();
       this.#streams.set(name, open.add(response));
       response.on("close", () => open.delete(response));
@@ -68,8 +72,14 @@ export class TestEngine {
   write(table: string, keyColumn: string, key: string, columns: Row) {
     const row = { ...this.#rows.get(`${table}/${key}`), ...columns, [keyColumn]: key };
     this.#rows.set(`${table}/${key}`, row);
-    const data = JSON.stringify({ table, op: "upsert", row: { [keyColumn]: key, ...columns }, at: Date.now() });
-    for (const stream of this.#streams.get(OWNER[table] ?? "") ?? []) stream.write(`data: ${data}\n\n`);
+    const data = JSON.stringify({ op: "upsert", query: this.#owners.get(table), table, row: { [keyColumn]: key, ...columns } });
+    for (const stream of this.#streams.get(this.#owners.get(table) ?? "") ?? []) stream.write(`event: change\ndata: ${data}\n\n`);
+  }
+
+  /** Adds a query file, as somebody would over the API. */
+  addQuery(name: string, sql: string, table: string) {
+    this.#queries.set(name, sql);
+    this.#owners.set(table, name);
   }
 
   #count(table: string, key: string, column: string, by = 1) {

@@ -22,6 +22,7 @@ export class Stage {
   readonly engine = new TestEngine();
   readonly shop = new TestShop();
   browser!: Browser;
+  readonly #contexts: BrowserContext[] = [];
 
   async start(): Promise<void> {
     await this.collector.start();
@@ -37,9 +38,15 @@ export class Stage {
     await Promise.all([this.collector.stop(), this.engine.stop()]);
   }
 
+  /** Sends all visitors home. */
+  async closeVisits(): Promise<void> {
+    await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
+  }
+
   /** A new visitor, with an empty browser. */
   async visit(viewport = DESKTOP): Promise<Visit> {
     const context = await this.browser.newContext({ viewport, baseURL: this.shop.url, hasTouch: viewport === PHONE });
+    this.#contexts.push(context);
     const page = await context.newPage();
     page.setDefaultTimeout(WAIT_MS_MAX);
     const trouble: string[] = [];
