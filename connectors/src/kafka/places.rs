@@ -26,6 +26,8 @@ pub(super) struct Span {
     pub(super) start: u64,
     /// One past the last offset of a bounded read.
     pub(super) end: Option<u64>,
+    /// It begins at the first record that is left, and there were others before.
+    pub(super) cut: bool,
 }
 
 /// The broker, and how long to wait for each answer.
@@ -102,7 +104,11 @@ impl Broker<'_> {
             None => None,
             Some(place) => Some(self.offset(place, partition, low, high)?.min(high)),
         };
-        Ok(Span { start, end })
+        Ok(Span {
+            start,
+            end,
+            cut: start == low && low > 0,
+        })
     }
 
     fn offset(&self, place: &Place, partition: u32, low: u64, high: u64) -> Result<u64, Trouble> {

@@ -43,9 +43,13 @@ pub(super) struct KafkaSource {
     /// Looks in a row at which a partition's broker was away.
     away_looks: u32,
     bytes_read: u64,
+    /// Reading was to begin at a time.
+    from_time: bool,
 }
 
 struct Partition {
+    /// Records before its start are gone.
+    cut: bool,
     start: u64,
     end: Option<u64>,
     /// The next offset.
@@ -83,6 +87,7 @@ impl KafkaSource {
             missing_since: None,
             away_looks: 0,
             bytes_read: 0,
+            from_time: request.from_ms.is_some(),
         };
         source
             .ask(OPEN_TIMEOUT, true)
@@ -163,6 +168,7 @@ impl KafkaSource {
                     .map_err(|error| source_error(&error))?;
             }
             let partition = Partition {
+                cut: span.cut,
                 start: span.start,
                 end: span.end,
                 position: span.start,
@@ -484,6 +490,10 @@ impl Source for KafkaSource {
 
     fn is_bounded(&self) -> bool {
         self.config.end.is_some()
+    }
+
+    fn begins_late(&self) -> bool {
+        self.from_time && self.partitions.values().any(|partition| partition.cut)
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct LogSource {
     wants_headers: bool,
     /// Records from before this time are left out.
     from_ms: Option<i64>,
+    /// Older records than the first of some partition are gone.
+    cut: bool,
     bounded: bool,
     bytes_total: u64,
     bytes_read: u64,
@@ -67,6 +69,7 @@ impl LogSource {
             .partitions();
         let mut partitions = Vec::new();
         let mut bytes_total = 0;
+        let mut first_offset = 0;
         for number in 0..count.min(PARTITION_MAX) {
             let requested = request.start.get(&number);
             let start = match requested.or(specific.get(&number)) {
@@ -78,6 +81,7 @@ impl LogSource {
                 _ => Start::Earliest,
             };
             let reader = LogReader::open(&path, number, start).map_err(on_path)?;
+            first_offset = first_offset.max(reader.next_offset());
             let mut end = None;
             if bounded {
                 bytes_total += reader.bytes_ahead().map_err(on_path)?;
@@ -103,6 +107,7 @@ impl LogSource {
             wants_keys: wants("key"),
             wants_headers: wants("headers"),
             from_ms: request.from_ms,
+            cut: first_offset > 0,
             bounded,
             bytes_total,
             bytes_read: 0,
@@ -250,5 +255,9 @@ impl Source for LogSource {
 
     fn is_bounded(&self) -> bool {
         self.bounded
+    }
+
+    fn begins_late(&self) -> bool {
+        self.from_ms.is_some() && self.cut
     }
 }

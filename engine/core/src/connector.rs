@@ -120,6 +120,11 @@ pub trait Source: Send {
     }
     /// True when every partition ends.
     fn is_bounded(&self) -> bool;
+    /// True when reading was to begin at a time ([`SourceRequest::from_ms`]) and began at the first
+    /// record that is left of an older partition: records of that time may have been deleted.
+    fn begins_late(&self) -> bool {
+        false
+    }
 }
 
 /// What a sink is opened with.

@@ -349,6 +349,10 @@ pub struct SourceHandle {
     pub stats: Arc<Stats>,
     /// Chunks that wait to be decoded.
     pub queued: AtomicUsize,
+    /// Lowest event time of the first chunk, microseconds; [`NO_TIME`] before it.
+    pub first: AtomicI64,
+    /// How far event times lie beyond their records' timestamps at most, milliseconds.
+    pub lead_ms: AtomicI64,
     state: parking_lot::Mutex<SourceState>,
     time: parking_lot::Mutex<(SourceTime, Vec<PartitionStatus>)>,
 }
@@ -366,6 +370,8 @@ impl SourceHandle {
             table,
             stats: Arc::default(),
             queued: AtomicUsize::new(0),
+            first: AtomicI64::new(NO_TIME),
+            lead_ms: AtomicI64::new(i64::MIN),
             state: parking_lot::Mutex::new(SourceState::Reading),
             time: parking_lot::Mutex::new((time, Vec::new())),
         }

@@ -16,6 +16,7 @@ use crossbeam_channel::Receiver;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tidewheel_core::time::{MICROS_PER_MILLI, MICROS_PER_SECOND};
 use tidewheel_kernel::spec::WindowKind;
 use tidewheel_sql::plan::{Program, Query, SourceTable};
@@ -340,8 +341,17 @@ impl State {
             return;
         };
         let frontier = source.handle.frontier();
-        let from = frontier.map(|frontier| frontier - new.history.unwrap_or(0) - HISTORY_MARGIN);
+        let length = new.history.unwrap_or(0);
+        let from = frontier.map(|frontier| frontier.saturating_sub(length) - HISTORY_MARGIN);
         let from_ms = from.map(|from| from.div_euclid(MICROS_PER_MILLI));
+        // Where records bear older times than their events, a record's time does not say where
+        // to begin.
+        let lead_ms = source.handle.lead_ms.load(Relaxed);
+        let begin_ms = if lead_ms > HISTORY_MARGIN / MICROS_PER_MILLI {
+            Some(0)
+        } else {
+            from_ms
+        };
         let own = BTreeSet::from([new.id]);
         let program = Arc::new(source.full.only(&own));
         let live = Arc::clone(&source.handle);
@@ -361,8 +371,8 @@ impl State {
             table,
             shards: shards.clone(),
             program: Arc::clone(&program),
-            from_ms,
-            decoders: 1,
+            from_ms: begin_ms,
+            decoders: self.shared.options.decoders,
             history: Some((new.id, live)),
         };
         let scan = match self.scan(request) {
@@ -394,6 +404,8 @@ impl State {
             replaces: new.replaces,
             handle: scan.handle,
             from_ms,
+            length,
+            begins_late: scan.begins_late,
             skip_until,
         };
         tasks.extend(scan.tasks);

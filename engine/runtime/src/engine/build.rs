@@ -55,6 +55,8 @@ pub(super) struct Scan {
     pub(super) handle: Arc<SourceHandle>,
     pub(super) late: Late,
     pub(super) bounded: bool,
+    /// Its reading may lack the oldest records that it was to begin with.
+    pub(super) begins_late: bool,
 }
 
 /// How a source is to be read.
@@ -267,6 +269,7 @@ impl State {
             time.add(*partition, shared.env.monotonic());
         }
         let bounded = source.is_bounded();
+        let begins_late = source.begins_late();
         let handle = Arc::new(SourceHandle::new(spec.name.clone()));
         let is_history = history.is_some();
         let caught_up = self.caught_up.clone();
@@ -343,6 +346,7 @@ impl State {
             handle,
             late,
             bounded,
+            begins_late,
         })
     }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tidewheel_core::time::{MICROS_PER_MILLI, NO_TIME};
 
 /// How often the coordinator looks whether the engine closes.
 const LOOK: Duration = Duration::from_millis(200);
@@ -121,6 +122,13 @@ impl State {
             return failed("its source is not read any more".to_owned());
         }
         handle.set_state(QueryState::Running);
+        let first = history.handle.first.load(Relaxed);
+        let wanted = history.from_ms.unwrap_or(i64::MIN);
+        if history.begins_late && first != NO_TIME && first / MICROS_PER_MILLI > wanted {
+            // Windows are whole that begin after the first record that is left.
+            let whole = first.saturating_add(history.length);
+            handle.set_complete_from(whole / MICROS_PER_MILLI);
+        }
         self.forget(&replaced);
     }
 

@@ -71,6 +71,9 @@ pub(super) struct HistoryRun {
     pub(super) replaces: Option<QueryId>,
     pub(super) handle: Arc<SourceHandle>,
     pub(super) from_ms: Option<i64>,
+    /// How far back it reads, microseconds.
+    pub(super) length: i64,
+    pub(super) begins_late: bool,
     pub(super) skip_until: Option<i64>,
 }
 

@@ -195,6 +195,14 @@ impl Sequencer {
             self.handle.is_back(&self.table);
             self.time.rows_came(batch.partition, now);
         }
+        if self.positions.is_empty()
+            && let Some(first) = batch.time.iter().min()
+        {
+            self.handle.first.store(*first, Relaxed);
+        }
+        if let Some(lead) = batch.lead_ms {
+            self.handle.lead_ms.fetch_max(lead, Relaxed);
+        }
         self.positions.insert(batch.partition, batch.next_offset);
         let rows = batch.time.len();
         let mut watermark = Vec::with_capacity(rows);

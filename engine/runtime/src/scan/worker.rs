@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
-use tidewheel_core::time::pack_seq;
+use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq};
 use tidewheel_core::{
     ConnectorError, DecodeRequest, Decoded, Decoder, Format, RawChunk, SourceEvent,
 };
@@ -85,6 +85,9 @@ pub struct Prepared {
     pub future: usize,
     /// How many of `bad` are tombstones.
     pub tombstones: usize,
+    /// How far event times lie beyond their records' timestamps at most, milliseconds, where
+    /// records have any.
+    pub lead_ms: Option<i64>,
     /// Records in the chunk.
     pub records: u64,
     /// Bytes in the chunk.
@@ -238,6 +241,10 @@ impl TableReading {
         let mut offsets = decoded.offsets;
         let (times, keep, future) =
             self.times(&batch, chunk, &offsets, work.read_at_ms, &mut bad)?;
+        let lead_ms = match keep {
+            None => lead(&times.time, &decoded.records, &chunk.meta.timestamps),
+            Some(_) => None,
+        };
         if let Some(keep) = keep {
             batch = filter_record_batch(&batch, &keep)
                 .map_err(|error| EngineError::Expression(error.to_string()))?;
@@ -268,6 +275,7 @@ impl TableReading {
         };
         Ok(Prepared {
             read_at_ms: work.read_at_ms,
+            lead_ms,
             partition: chunk.partition,
             next_offset: chunk.next_offset,
             evaluation: work.program.evaluate(&batch)?,
@@ -464,6 +472,17 @@ impl TableReading {
             }
         }
     }
+}
+
+/// How far event times (microseconds) lie beyond their records' timestamps at most, milliseconds.
+fn lead(time: &[i64], records: &[u32], timestamps: &[i64]) -> Option<i64> {
+    let stamps = records
+        .iter()
+        .map(|record| timestamps.get(*record as usize));
+    time.iter()
+        .zip(stamps)
+        .filter_map(|(time, stamp)| Some(time / MICROS_PER_MILLI - stamp?))
+        .max()
 }
 
 impl Task for Worker {
