@@ -276,6 +276,7 @@ fn run(seed: u64, bounded: bool) {
         shards: random.usize(1..4),
         decoders: random.usize(1..3),
         chunk_bytes: 1 << 20,
+        ..RunOptions::default()
     };
     let simulation = Arc::new(Simulation::new(random.u64(..)));
     let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;

@@ -246,7 +246,10 @@ impl Source for MemorySource {
                 self.told[partition].is_none_or(|told| told + Duration::from_secs(1) <= now);
             if !has_some(records) && second_ago {
                 self.told[partition] = Some(now);
-                return Ok(SourceEvent::AtEnd { partition: number });
+                return Ok(SourceEvent::AtEnd {
+                    partition: number,
+                    next_offset: self.offsets[partition],
+                });
             }
         }
         Ok(SourceEvent::Nothing)

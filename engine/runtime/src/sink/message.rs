@@ -4,6 +4,9 @@ use crate::shard::message::SourceTime;
 use crate::shard::rows::Upserts;
 use tidewheel_core::ChangeBatch;
 
+/// A shard has nothing more, whatever the sink asks for.
+pub const ALL_REWRITES: u64 = u64::MAX - 1;
+
 /// What a sink task is told.
 #[derive(Debug)]
 pub enum SinkMessage {
