@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tidewheel_connectors::lookup::Lookups;
+use tidewheel_core::Env;
 use tidewheel_core::env::SystemEnv;
 use tidewheel_runtime::RunOptions;
 use tokio::net::TcpListener;
@@ -161,8 +162,8 @@ async fn serve(
     let mut options = RunOptions::default();
     options.shards = config.number("engine.shards").unwrap_or(options.shards);
     options.decoders = config.number("engine.decoders").unwrap_or(options.decoders);
-    let env = Arc::new(SystemEnv::new(registry.as_ref().clone()));
-    let engine = Arc::new(Engine::start(env, options, Arc::clone(&taps)));
+    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry.as_ref().clone()));
+    let engine = Arc::new(Engine::start(&env, &options, Arc::clone(&taps)));
     let loopback = address.ip().is_loopback();
     let catalogue = Arc::new(catalogue(config, sets, loopback, &engine, &registry)?);
     // First the address: a second service on the same port must not touch a store.
@@ -219,13 +220,7 @@ async fn serve(
         tracing::warn!("requests were still open and are cut off");
     }
     let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
-    match stopped {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(CliError::Other(
-            "the engine did not stop cleanly".to_owned(),
-        )),
-    }
+    stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))
 }
 
 /// The first line on standard output says where the service is.
