@@ -20,8 +20,6 @@ pub(crate) const CONNECTOR: &str = "preview";
 const BATCHES_WAITING: usize = 16;
 /// How often a waiting sink looks whether its reader is still there.
 const LOOK: Duration = Duration::from_millis(100);
-/// What is read before the asked time, so that records which were written late are there too.
-const SLACK_MS: i64 = 60_000;
 
 /// Where a SELECT begins to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +28,6 @@ pub(crate) enum Begin {
     Table,
     /// At the end: only what comes from now on.
     Now,
-    /// At this wall-clock time, milliseconds since 1970, where the source knows times.
-    At(i64),
 }
 
 /// A SELECT that is compiled.
@@ -92,15 +88,6 @@ fn begin_options(table: &TableSpec, begin: Begin) -> Vec<(String, String, String
     let mode = |value: &str| set("scan.startup.mode", value.to_owned());
     match (table.options.get("connector"), begin) {
         (Some("kafka" | "log"), Begin::Now) => vec![mode("latest-offset")],
-        (Some("kafka"), Begin::At(ms)) => vec![
-            mode("timestamp"),
-            set(
-                "scan.startup.timestamp-millis",
-                (ms - SLACK_MS).max(0).to_string(),
-            ),
-        ],
-        // A log knows no times: it is read from its start.
-        (Some("log"), Begin::At(_)) => vec![mode("earliest-offset")],
         _ => Vec::new(),
     }
 }

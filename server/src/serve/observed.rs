@@ -1,9 +1,8 @@
-//! Connectors with an ear: how long writes take, whether a sink is away, who listens to changes.
+//! Connectors with an ear: how long writes take, and whether a sink is away.
 //!
 //! Also: a table for bad or late rows that is a file is made with its first row, not before.
 
 use crate::tables::masked_text;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,8 +15,6 @@ use tidewheel_core::{
 };
 use tidewheel_sql::plan::{BadRows, Program};
 
-/// Batches that wait for one listener; more are left out and counted.
-const LISTENER_WAITING: usize = 64;
 /// Upper bounds of the buckets of write times, in seconds.
 pub(crate) const WRITE_SECONDS: [f64; 11] = [
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0,
@@ -42,18 +39,10 @@ pub(crate) struct WriteTimesNow {
     pub failures: u64,
 }
 
-struct Listener {
-    table: String,
-    columns: Vec<usize>,
-    to: Sender<Arc<ChangeBatch>>,
-}
-
 /// What is known of sinks beside the engine.
 #[derive(Default)]
 pub(crate) struct Taps {
     times: RwLock<BTreeMap<(String, String), Arc<WriteTimes>>>,
-    listeners: Mutex<Vec<Listener>>,
-    missed: AtomicU64,
     /// Why a place is away, by connector and place; and how many tables say so.
     away: Mutex<BTreeMap<String, (String, BTreeSet<String>)>>,
     /// Tables that are made with their first row.
@@ -61,22 +50,6 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// What is written into these columns of a table from now on.
-    pub(crate) fn listen(&self, table: &str, columns: &[usize]) -> Receiver<Arc<ChangeBatch>> {
-        let (to, from) = bounded(LISTENER_WAITING);
-        self.listeners.lock().push(Listener {
-            table: table.to_owned(),
-            columns: columns.to_vec(),
-            to,
-        });
-        from
-    }
-
-    /// Batches that slow listeners missed.
-    pub(crate) fn missed(&self) -> u64 {
-        self.missed.load(Relaxed)
-    }
-
     /// How writes went, by connector and table.
     pub(crate) fn times(&self) -> Vec<((String, String), WriteTimesNow)> {
         let copy = |times: &WriteTimes| WriteTimesNow {
@@ -119,28 +92,6 @@ impl Taps {
             );
         }
         *self.lazy.write() = lazy;
-    }
-
-    fn wrote(&self, table: &str, batch: &ChangeBatch) {
-        let mut listeners = self.listeners.lock();
-        if listeners.is_empty() {
-            return;
-        }
-        let mut shared = None;
-        listeners.retain(|listener| {
-            if listener.table != table || listener.columns != batch.columns {
-                return true;
-            }
-            let batch = shared.get_or_insert_with(|| Arc::new(batch.clone()));
-            match listener.to.try_send(Arc::clone(batch)) {
-                Ok(()) => true,
-                Err(TrySendError::Full(_)) => {
-                    self.missed.fetch_add(1, Relaxed);
-                    true
-                }
-                Err(TrySendError::Disconnected(_)) => false,
-            }
-        });
     }
 
     /// One line when a place goes away and one when it is back, however many tables are there.
@@ -247,7 +198,6 @@ impl Connector for Observed {
             place: place(self.name(), table),
             // Several queries may write one table, each through a sink of its own.
             id: format!("{} {}", table.name, request.env.random()),
-            table: table.name.clone(),
             away: false,
         }))
     }
@@ -268,7 +218,6 @@ struct ObservedSink {
     times: Arc<WriteTimes>,
     place: String,
     id: String,
-    table: String,
     away: bool,
 }
 
@@ -300,7 +249,6 @@ impl Sink for ObservedSink {
                 if std::mem::take(&mut self.away) {
                     self.taps.note(&self.place, &self.id, None);
                 }
-                self.taps.wrote(&self.table, batch);
             }
             Err(error) => {
                 self.times.failures.fetch_add(1, Relaxed);

@@ -89,12 +89,14 @@ pub(crate) async fn stream(
 }
 
 fn start(app: &App, asked: &Asked) -> Result<(Selected, Selecting), Problem> {
-    let begin = match asked.last {
-        None => Begin::Now,
-        Some(last) => {
-            let back = i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
-            Begin::At(wall_ms().saturating_sub(back))
-        }
+    let from = asked.last.map(|last| {
+        let back = i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
+        wall_ms().saturating_sub(back)
+    });
+    let begin = if from.is_some() {
+        Begin::Table
+    } else {
+        Begin::Now
     };
     Policy::check_text(&asked.sql).map_err(ChangeError::Forbidden)?;
     let view = app.catalogue.view();
@@ -107,6 +109,7 @@ fn start(app: &App, asked: &Asked) -> Result<(Selected, Selecting), Problem> {
         shards: 1,
         decoders: 1,
         chunk_bytes: CHUNK_BYTES,
+        from_ms: from,
         ..RunOptions::default()
     };
     let selecting = Selecting::start(&selected, &app.registry, &options)

@@ -220,13 +220,7 @@ async fn serve(
         tracing::warn!("requests were still open and are cut off");
     }
     let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
-    match stopped {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(CliError::Other(
-            "the engine did not stop cleanly".to_owned(),
-        )),
-    }
+    stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))
 }
 
 /// The first line on standard output says where the service is.

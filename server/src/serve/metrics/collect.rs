@@ -1,7 +1,7 @@
 //! Reads everything that is counted, and writes it under Prometheus' names.
 
 use super::super::App;
-use super::super::engine::{QueryStatus, SourceStatus};
+use super::super::engine::{FRESHNESS_BUCKETS_MS, QueryStatus, SourceStatus, source_word, word};
 use super::super::observed::WRITE_SECONDS;
 use super::super::wall_ms;
 use super::{REQUEST_SECONDS, process};
@@ -216,7 +216,7 @@ fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result<(), Error>
         "tidewheel_source_up",
         "1 while the source can be reached",
         sources.iter().map(|source| {
-            let up = source.state != "away" && source.state != "failed";
+            let up = !matches!(source_word(&source.state).0, "away" | "failed");
             (table(source), f64::from(u8::from(up)))
         }),
     )?;
@@ -249,12 +249,11 @@ fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result<(), Error>
             .filter_map(|source| Some((table(source), now - seconds(source.watermark_ms?)))),
     )?;
     out.gauges(
-        "tidewheel_source_queue_fill_ratio",
-        "How full the queue before the decoders is, 0 to 1",
-        sources.iter().map(|source| {
-            let fill = source.queued as f64 / source.queue_capacity.max(1) as f64;
-            (table(source), fill)
-        }),
+        "tidewheel_source_queued_chunks",
+        "Chunks that wait to be decoded",
+        sources
+            .iter()
+            .map(|source| (table(source), source.queued as f64)),
     )?;
     let partitions = || {
         sources.iter().flat_map(|source| {
@@ -268,7 +267,7 @@ fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result<(), Error>
     out.gauges(
         "tidewheel_partition_watermark_lag_seconds",
         "How far the partition's watermark is behind the clock",
-        partitions().filter_map(|(labels, p)| Some((labels, now - seconds(p.watermark_ms?)))),
+        partitions().filter_map(|(labels, p)| Some((labels, now - seconds(p.watermark? / 1_000)))),
     )?;
     out.gauges(
         "tidewheel_partition_next_offset",
@@ -357,7 +356,7 @@ fn queries(out: &mut Out<'_, '_>, queries: &[QueryStatus]) -> Result<(), Error> 
         "tidewheel_query_state",
         "1 for the state that the statement has",
         queries.iter().flat_map(|query| {
-            let now = super::super::engine::word(&query.state);
+            let now = word(&query.state);
             STATES.map(|state| {
                 let mut labels = labels(query);
                 labels.push(("state", state.to_owned()));
@@ -380,8 +379,7 @@ fn queries(out: &mut Out<'_, '_>, queries: &[QueryStatus]) -> Result<(), Error> 
             .filter(|query| !query.freshness.cumulative.is_empty())
             .map(|query| {
                 let histogram = &query.freshness;
-                let bounds: Vec<f64> = histogram
-                    .bounds_ms
+                let bounds: Vec<f64> = FRESHNESS_BUCKETS_MS
                     .iter()
                     .map(|ms| *ms as f64 / 1e3)
                     .collect();
@@ -464,8 +462,12 @@ fn http(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
     )?;
     out.counter(
         "tidewheel_http_missed_changes",
-        "Batches of changes that slow listeners missed",
-        app.taps.missed() as f64,
+        "Changes that slow listeners missed",
+        app.engine
+            .queries()
+            .iter()
+            .map(|query| query.missed)
+            .sum::<u64>() as f64,
     )
 }
 

@@ -1,7 +1,10 @@
 //! Health, readiness, metrics.
 
 use super::super::problem::Problem;
-use super::super::{App, blocking, engine::QueryState};
+use super::super::{
+    App, blocking,
+    engine::{QueryState, source_word},
+};
 use super::replies::Any;
 use crate::tables::masked_text;
 use axum::Json;
@@ -65,9 +68,9 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<HealthBody> {
     let away = |(place, reason)| AwayBody { place, reason };
     let mut away: Vec<AwayBody> = app.taps.away().into_iter().map(away).collect();
     for source in app.engine.sources() {
-        if let Some(reason) = &source.reason {
+        if let (_, Some(reason)) = source_word(&source.state) {
             away.push(AwayBody {
-                place: source.table,
+                place: source.table.clone(),
                 reason: masked_text(reason),
             });
         }

@@ -4,7 +4,7 @@ use super::super::body::decoded;
 use super::super::problem::Problem;
 use super::super::{
     App,
-    engine::{QueryStatus, word},
+    engine::{FRESHNESS_BUCKETS_MS, QueryStatus, word},
     streams, time_text,
 };
 use super::replies::{Any, Named};
@@ -93,8 +93,8 @@ fn freshness(status: &QueryStatus) -> Option<FreshnessBody> {
             .cumulative
             .iter()
             .position(|up_to| *up_to >= wanted);
-        let bound = bucket.and_then(|bucket| histogram.bounds_ms.get(bucket));
-        bound.or(histogram.bounds_ms.last()).copied().unwrap_or(0)
+        let bound = bucket.and_then(|bucket| FRESHNESS_BUCKETS_MS.get(bucket));
+        bound.or(FRESHNESS_BUCKETS_MS.last()).copied().unwrap_or(0)
     };
     Some(FreshnessBody {
         p50_ms: at(0.5),

@@ -1,8 +1,9 @@
 //! `/api/v1/tables`: what queries read and write.
 
 use super::super::App;
+use super::super::engine::{SourceStatus, source_word};
 use super::super::problem::Problem;
-use super::super::{engine::SourceStatus, time_text};
+use super::super::time_text;
 use super::replies::{Any, Named};
 use crate::catalogue::{View, file_of, sources_of};
 use crate::tables::{masked_text, options, sql_type};
@@ -106,9 +107,10 @@ pub(crate) struct TableList {
 
 fn source_body(status: &SourceStatus) -> SourceBody {
     let partitions = status.partitions.iter();
+    let (state, reason) = source_word(&status.state);
     SourceBody {
-        state: status.state.to_owned(),
-        reason: status.reason.as_deref().map(masked_text),
+        state: state.to_owned(),
+        reason: reason.map(masked_text),
         behind: status.behind,
         frontier: status.frontier_ms.map(time_text),
         watermark: status.watermark_ms.map(time_text),
@@ -121,7 +123,9 @@ fn source_body(status: &SourceStatus) -> SourceBody {
             .map(|partition| PartitionBody {
                 partition: partition.partition,
                 next_offset: partition.next_offset,
-                watermark: partition.watermark_ms.map(time_text),
+                watermark: partition
+                    .watermark
+                    .map(|time| time_text(time.div_euclid(1_000))),
                 at_end: partition.at_end,
                 idle: partition.idle,
             })
