@@ -241,6 +241,7 @@ files! {
     cascades
     current
     events_in
+    functions
     newest
     over
     per_window

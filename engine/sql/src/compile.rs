@@ -1,11 +1,12 @@
 //! From files to a program.
 
-use crate::catalog::Catalog;
 use crate::catalog::options::connector_error;
+use crate::catalog::{Catalog, Table};
 use crate::fingerprint;
 use crate::functions::{GEOIP_VARIABLE, GeoDatabase};
 use crate::logical::errors::find_word;
 use crate::logical::planner::Planner;
+use crate::lower::aggregate::LIST_CAP;
 use crate::lower::bind::{Binder, Refusal};
 use crate::lower::physical::{self, Scans};
 use crate::lower::prune::{Reads, prune};
@@ -14,11 +15,12 @@ use crate::lower::source;
 use crate::parser::cursor::Cursor;
 use crate::parser::{Insert, Statement, parse_file};
 use crate::plan::{Program, Query, SourceTable};
-use crate::suggest::{listed, nearest};
+use crate::settings::Settings;
+use crate::suggest::nearest;
+use crate::tables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tidewheel_core::diagnostic::Severity;
 use tidewheel_core::{Diagnostic, Diagnostics, Registry, SourceText, Span};
 
@@ -57,7 +59,7 @@ pub const ALL_SOURCES: &str = "@sources";
 pub const ALL_SINKS: &str = "@sinks";
 
 /// The context with the sets for all sources and all sinks written out, table by table.
-fn with_sets_for_all<'a>(
+pub(crate) fn with_sets_for_all<'a>(
     context: &CompileContext<'a>,
     statements: &[Vec<Statement>],
 ) -> CompileContext<'a> {
@@ -112,13 +114,34 @@ fn with_sets_for_all<'a>(
 }
 
 /// A query on its way through.
-struct Draft<'a> {
-    name: String,
-    file: &'a str,
-    insert: &'a Insert,
-    owned: Vec<usize>,
-    settings: SinkSettings,
-    finished: Finished,
+pub(crate) struct Draft<'a> {
+    /// The query's name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// Its statement.
+    pub insert: &'a Insert,
+    /// The table it writes.
+    pub table: &'a Table,
+    /// The columns of it that it owns.
+    pub owned: Vec<usize>,
+    /// What SET statements say for it.
+    pub set: Settings,
+    /// The table's options.
+    pub settings: SinkSettings,
+    /// Its tree.
+    pub finished: Finished,
+    /// True for a lone SELECT, whose table nobody declared.
+    pub is_preview: bool,
+}
+
+/// Parses files, what is wrong goes to `found`.
+pub(crate) fn parse_all(files: &[Arc<SourceText>], found: &mut Diagnostics) -> Vec<Vec<Statement>> {
+    let mut counter = 0;
+    files
+        .iter()
+        .map(|file| parse_file(file, &mut counter, found))
+        .collect()
 }
 
 /// Compiles a folder: one catalogue, whatever the order of files and statements.
@@ -130,11 +153,7 @@ pub fn compile(
     context: &CompileContext<'_>,
 ) -> Result<Program, Diagnostics> {
     let mut found = Diagnostics::default();
-    let mut counter = 0;
-    let statements: Vec<Vec<Statement>> = files
-        .iter()
-        .map(|file| parse_file(file, &mut counter, &mut found))
-        .collect();
+    let statements = parse_all(files, &mut found);
     let context = &with_sets_for_all(context, &statements);
     let settings = Settings::of_files(&statements, context, &mut found);
     let catalog = Catalog::build(&statements, context, &mut found);
@@ -149,29 +168,36 @@ pub fn compile(
         planner.check_relation(name);
         found.0.append(&mut planner.take_errors().0);
     }
-    let binder = Binder { times: &times };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
-    for ((file, statements), settings) in files.iter().zip(&statements).zip(&settings) {
+    for ((file, statements), set) in files.iter().zip(&statements).zip(&settings) {
+        let binder = Binder {
+            times: &times,
+            list_cap: set.list_cap.unwrap_or(LIST_CAP),
+        };
         let inserts = statements.iter().filter_map(|s| match s {
             Statement::Insert(insert) => Some(insert.as_ref()),
             _ => None,
         });
         for (n, insert) in inserts.enumerate() {
             let name = query_name(&file.name, n);
-            match draft(insert, &catalog, &planner, &binder, settings) {
-                Ok((owned, settings, finished)) => drafts.push(Draft {
+            match draft(insert, &catalog, &planner, &binder, *set) {
+                Ok((table, owned, settings, finished)) => drafts.push(Draft {
                     name,
-                    file: &file.name,
+                    file: file.name.clone(),
                     insert,
+                    table,
                     owned,
+                    set: *set,
                     settings,
                     finished,
+                    is_preview: false,
                 }),
                 Err(errors) => found.0.extend(errors),
             }
         }
     }
-    check_writers(&drafts, &catalog, &mut found);
+    found.0.append(&mut planner.take_warnings().0);
+    check_writers(&drafts, &mut found);
     let program = if found.has_errors() {
         None
     } else {
@@ -180,6 +206,7 @@ pub fn compile(
     found.sort();
     match program {
         Some(mut program) if !found.has_errors() => {
+            program.tables = tables::listed(&statements, &catalog, &planner, context.registry);
             program.warnings = found;
             Ok(program)
         }
@@ -188,7 +215,10 @@ pub fn compile(
 }
 
 /// The database of GEO_COUNTRY, where the environment names one.
-fn geo_database(context: &CompileContext<'_>, found: &mut Diagnostics) -> Option<Arc<GeoDatabase>> {
+pub(crate) fn geo_database(
+    context: &CompileContext<'_>,
+    found: &mut Diagnostics,
+) -> Option<Arc<GeoDatabase>> {
     let path = context
         .environment
         .get(GEOIP_VARIABLE)
@@ -216,107 +246,14 @@ fn query_name(file: &str, index: usize) -> String {
     }
 }
 
-/// Settings of SET statements.
-#[derive(Debug, Clone, Copy, Default)]
-struct Settings {
-    state_ttl: Option<Duration>,
-}
-
-/// Settings that the engine takes over from Flink, and those that mean nothing here.
-const SETTINGS_USED: &[&str] = &["table.exec.state.ttl"];
-const SETTINGS_IGNORED: &[&str] = &[
-    "table.",
-    "execution.",
-    "pipeline.",
-    "parallelism.",
-    "state.",
-    "sql-client.",
-    "restart-strategy",
-];
-
-impl Settings {
-    /// The settings of each file. A SET is for the queries of its file; in a file without
-    /// queries it is for those of all files that do not set the same themselves.
-    fn of_files(
-        statements: &[Vec<Statement>],
-        context: &CompileContext<'_>,
-        found: &mut Diagnostics,
-    ) -> Vec<Self> {
-        let mut shared = Self::default();
-        let default = context.defaults.get("table.exec.state.ttl");
-        if let Some(value) = default {
-            shared.state_ttl = tidewheel_core::options::parse_duration(value);
-        }
-        let mut own = Vec::with_capacity(statements.len());
-        for statements in statements {
-            let read = Self::read(statements, found);
-            if !statements.iter().any(|s| matches!(s, Statement::Insert(_))) {
-                shared.state_ttl = read.state_ttl.or(shared.state_ttl);
-            }
-            own.push(read);
-        }
-        for settings in &mut own {
-            let state_ttl = settings.state_ttl.or(shared.state_ttl);
-            settings.state_ttl = state_ttl.filter(|ttl| !ttl.is_zero());
-        }
-        own
-    }
-
-    /// The settings of one file; of two of the same the last one holds.
-    fn read(statements: &[Statement], found: &mut Diagnostics) -> Self {
-        let mut settings = Self::default();
-        for statement in statements {
-            let Statement::Set(key, value) = statement else {
-                continue;
-            };
-            let name = key.value.as_str();
-            let near = nearest(name, SETTINGS_USED.iter().copied());
-            if SETTINGS_USED.contains(&name) {
-                let parsed = tidewheel_core::options::parse_duration(&value.value);
-                if parsed.is_none() {
-                    found.push(
-                        Diagnostic::error(
-                            format!("'{}' is no duration", value.value),
-                            Some(value.span.clone()),
-                        )
-                        .with_advice("write '1 h' or '7 d'"),
-                    );
-                }
-                settings.state_ttl = parsed;
-            } else if near.is_none() && SETTINGS_IGNORED.iter().any(|p| name.starts_with(p)) {
-                found.push(
-                    Diagnostic::warning(
-                        format!("the setting '{name}' has no effect here"),
-                        Some(key.span.clone()),
-                    )
-                    .with_advice("options of tables stand in WITH (…)"),
-                );
-            } else {
-                let advice = match near {
-                    Some(near) => format!("did you mean '{near}'?"),
-                    None => format!("the settings are {}", listed(SETTINGS_USED.iter().copied())),
-                };
-                found.push(
-                    Diagnostic::error(
-                        format!("there is no setting '{name}'"),
-                        Some(key.span.clone()),
-                    )
-                    .with_advice(advice),
-                );
-            }
-        }
-        settings
-    }
-}
-
-fn draft(
+fn draft<'a>(
     insert: &Insert,
-    catalog: &Catalog,
+    catalog: &'a Catalog,
     planner: &Planner<'_>,
     binder: &Binder<'_>,
-    defaults: &Settings,
-) -> Result<(Vec<usize>, SinkSettings, Finished), Vec<Diagnostic>> {
-    let plan = planner.plan_select(&insert.select);
+    defaults: Settings,
+) -> Result<(&'a Table, Vec<usize>, SinkSettings, Finished), Vec<Diagnostic>> {
+    let plan = planner.plan_select(&insert.select, true);
     let Some(table) = catalog.tables.get(&insert.table.value) else {
         let mut errors = plan.err().unwrap_or_default();
         errors.push(no_sink(insert, catalog));
@@ -330,13 +267,16 @@ fn draft(
     let owned = sink::owned_columns(insert, table)?;
     let mut settings = SinkSettings::read(table)?;
     settings.state_ttl = settings.state_ttl.or(defaults.state_ttl);
+    let emit = insert.emit.as_ref();
     let finished = binder
         .bind(&plan)
-        .and_then(|bound| {
-            sink::finish(bound, &plan, table, &owned, &settings, insert.emit.as_ref())
-        })
-        .map_err(|refusal| vec![placed(refusal, insert)])?;
-    Ok((owned, settings, finished))
+        .map_err(|refusal| vec![refusal])
+        .and_then(|bound| sink::finish(bound, &plan, table, &owned, &settings, emit))
+        .map_err(|refusals| {
+            let placed = refusals.into_iter().map(|r| placed(r, insert, catalog));
+            placed.collect::<Vec<_>>()
+        })?;
+    Ok((table, owned, settings, finished))
 }
 
 fn no_sink(insert: &Insert, catalog: &Catalog) -> Diagnostic {
@@ -354,8 +294,13 @@ fn no_sink(insert: &Insert, catalog: &Catalog) -> Diagnostic {
     }
 }
 
-fn placed(refusal: Refusal, insert: &Insert) -> Diagnostic {
-    let select = &insert.select;
+/// A refusal at its place in the query's text, or in that of a view.
+pub(crate) fn placed(refusal: Refusal, insert: &Insert, catalog: &Catalog) -> Diagnostic {
+    let view = refusal
+        .view
+        .as_ref()
+        .and_then(|name| catalog.views.get(name));
+    let select = view.map_or(&insert.select, |view| &view.select);
     let emit = insert
         .emit
         .as_ref()
@@ -377,13 +322,11 @@ fn placed(refusal: Refusal, insert: &Insert) -> Diagnostic {
 }
 
 /// A column of a keyed table has one writer.
-fn check_writers(drafts: &[Draft<'_>], catalog: &Catalog, found: &mut Diagnostics) {
+fn check_writers(drafts: &[Draft<'_>], found: &mut Diagnostics) {
     let mut writers: BTreeMap<(&str, usize), &Draft<'_>> = BTreeMap::new();
     for draft in drafts {
         let table_name = draft.insert.table.value.as_str();
-        let Some(table) = catalog.tables.get(table_name) else {
-            continue;
-        };
+        let table = draft.table;
         if table.spec.is_append_only() {
             continue;
         }
@@ -413,7 +356,8 @@ fn check_writers(drafts: &[Draft<'_>], catalog: &Catalog, found: &mut Diagnostic
     }
 }
 
-fn finish(
+/// From drafts to a program; `None` where something is wrong, which is in `found`.
+pub(crate) fn finish(
     drafts: Vec<Draft<'_>>,
     catalog: &Catalog,
     exprs: &BTreeMap<String, source::SourceExprs>,
@@ -445,7 +389,7 @@ fn finish(
                     name.clone(),
                     (sources.len(), Arc::clone(&built.scan_schema)),
                 );
-                check_connector(catalog, name, false, context, found);
+                check_connector(table, false, context, found);
                 sources.push(built);
             }
             Err(errors) => found.0.extend(errors),
@@ -458,13 +402,15 @@ fn finish(
     for draft in pruned {
         let Draft {
             insert,
+            table,
             settings,
             finished,
             ..
         } = &draft;
-        let table = catalog.tables.get(&insert.table.value)?;
-        check_connector(catalog, &insert.table.value, true, context, found);
-        if finished.lifetime && settings.state_ttl.is_none() {
+        if !draft.is_preview {
+            check_connector(table, true, context, found);
+        }
+        if finished.lifetime && settings.state_ttl.is_none() && !draft.is_preview {
             found.push(
                 Diagnostic::warning(
                     format!("the values of '{}' are kept for ever", table.spec.name),
@@ -475,14 +421,8 @@ fn finish(
         }
         match physical::build(&finished.root, &scans, settings.state_ttl) {
             Ok(root) => queries.push(Query {
-                file: draft.file.to_owned(),
                 sql: insert.span.text().to_owned(),
-                fingerprint: fingerprint::of_query(
-                    insert,
-                    settings.state_ttl,
-                    catalog,
-                    context.registry,
-                ),
+                fingerprint: fingerprint::of_query(insert, draft.set, catalog, context.registry),
                 sink: table.spec.clone(),
                 on_empty: settings.on_empty,
                 emit_every: finished.emit_every,
@@ -490,6 +430,7 @@ fn finish(
                 root,
                 sink_columns: draft.owned,
                 name: draft.name,
+                file: draft.file,
             }),
             Err(error) => found.push(internal(&error, insert)),
         }
@@ -497,6 +438,7 @@ fn finish(
     Some(Program {
         sources,
         queries,
+        tables: Vec::new(),
         warnings: Diagnostics::default(),
     })
 }
@@ -508,15 +450,11 @@ fn internal(error: &datafusion::common::DataFusionError, insert: &Insert) -> Dia
 }
 
 fn check_connector(
-    catalog: &Catalog,
-    name: &str,
+    table: &Table,
     as_sink: bool,
     context: &CompileContext<'_>,
     found: &mut Diagnostics,
 ) {
-    let Some(table) = catalog.tables.get(name) else {
-        return;
-    };
     let checked = context
         .registry
         .for_table(&table.spec.options)

@@ -6,12 +6,12 @@
 use crate::catalog::{Catalog, Table};
 use crate::parser::Insert;
 use crate::parser::query::SelectText;
+use crate::settings::Settings;
 use sqlparser::ast::{self, ObjectName, TableFactor, Visit, Visitor};
 use sqlparser::tokenizer::Token;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::ControlFlow;
-use std::time::Duration;
 use tidewheel_core::{Options, Registry};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,13 +22,16 @@ const VERSION: &str = "1";
 /// through views with their effective options, and the settings in force.
 pub(crate) fn of_query(
     insert: &Insert,
-    state_ttl: Option<Duration>,
+    settings: Settings,
     catalog: &Catalog,
     registry: &Registry,
 ) -> u64 {
     let mut text = Text::new("query");
     text.tokens(&insert.shape);
-    text.part(&state_ttl.map_or(String::new(), |ttl| ttl.as_micros().to_string()));
+    let ttl = settings.state_ttl.map(|ttl| ttl.as_micros().to_string());
+    text.part(&ttl.unwrap_or_default());
+    let list_cap = settings.list_cap.map(|cap| cap.to_string());
+    text.part(&list_cap.unwrap_or_default());
     for name in used(insert, catalog) {
         if let Some(table) = catalog.tables.get(&name) {
             text.table(table, registry);

@@ -19,7 +19,15 @@ mod logical;
 mod lower;
 mod parser;
 pub mod plan;
+mod preview;
+mod settings;
 mod suggest;
+mod tables;
 
 pub use compile::{ALL_SINKS, ALL_SOURCES, CompileContext, compile};
-pub use explain::explain;
+pub use explain::{
+    Explained, ExplainedColumn, ExplainedOperator, ExplainedQuery, ExplainedSource, KeyGroup,
+    SharedSlices, explain, explain_json, explained,
+};
+pub use preview::{PREVIEW, compile_select};
+pub use tables::{ColumnInfo, TableInfo, TableKind, catalog_tables};

@@ -1,5 +1,6 @@
 //! The streaming plan: what the runtime executes, free of SQL and of connectors.
 
+use crate::tables::TableInfo;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Program {
     pub sources: Vec<SourceTable>,
     /// The queries, in the order of their files and statements.
     pub queries: Vec<Query>,
+    /// All tables and views of the catalogue, by name.
+    pub tables: Vec<TableInfo>,
     /// Warnings; errors make no program.
     pub warnings: Diagnostics,
 }

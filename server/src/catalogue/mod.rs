@@ -87,6 +87,7 @@ impl Catalogue {
             program: Arc::new(Program {
                 sources: Vec::new(),
                 queries: Vec::new(),
+                tables: Vec::new(),
                 warnings: Diagnostics::default(),
             }),
             texts: Texts::new(),

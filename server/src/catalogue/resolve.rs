@@ -232,6 +232,7 @@ fn empty() -> Program {
     Program {
         sources: Vec::new(),
         queries: Vec::new(),
+        tables: Vec::new(),
         warnings: Diagnostics::default(),
     }
 }

@@ -1,7 +1,9 @@
 //! What all scalar functions share: arguments by kind, and a body over arrays.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -19,6 +21,8 @@ pub(super) enum Kind {
     Double,
     /// A whole number; arrives as Int64.
     Integer,
+    /// A time, a date or a text that reads as one; arrives as Timestamp(Microsecond, None).
+    Time,
 }
 
 impl Kind {
@@ -27,6 +31,7 @@ impl Kind {
             Self::Text => DataType::Utf8View,
             Self::Double => DataType::Float64,
             Self::Integer => DataType::Int64,
+            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
         }
     }
 
@@ -41,6 +46,14 @@ impl Kind {
             }
             Self::Double => given.is_numeric(),
             Self::Integer => given.is_integer(),
+            Self::Time => matches!(
+                given,
+                DataType::Timestamp(..)
+                    | DataType::Date32
+                    | DataType::Utf8
+                    | DataType::LargeUtf8
+                    | DataType::Utf8View
+            ),
         }
     }
 
@@ -49,6 +62,7 @@ impl Kind {
             Self::Text => "STRING",
             Self::Double => "DOUBLE",
             Self::Integer => "BIGINT",
+            Self::Time => "TIMESTAMP",
         }
     }
 }
@@ -204,6 +218,12 @@ pub(super) fn double_at(array: &ArrayRef, row: usize) -> Option<f64> {
 /// The value of a whole number argument.
 pub(super) fn integer_at(array: &ArrayRef, row: usize) -> Option<i64> {
     let array: &Int64Array = array.as_primitive_opt::<Int64Type>()?;
+    array.is_valid(row).then(|| array.value(row))
+}
+
+/// The value of a time argument, microseconds since the epoch.
+pub(super) fn time_at(array: &ArrayRef, row: usize) -> Option<i64> {
+    let array: &TimestampMicrosecondArray = array.as_primitive_opt::<TimestampMicrosecondType>()?;
     array.is_valid(row).then(|| array.value(row))
 }
 

@@ -1,11 +1,14 @@
 //! What a query may not hold, found in its syntax, so that each refusal has its place.
 
+use super::differences;
 use super::planner::Planner;
+use crate::functions::{JsonPath, Pattern, is_unit};
 use crate::lexer::Places;
 use crate::parser::query::SelectText;
 use crate::suggest::nearest;
 use sqlparser::ast::{
-    Expr, Function, GroupByExpr, Query, Select, SetExpr, Spanned, TableFactor, Visit, Visitor,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
+    SetExpr, Spanned, TableFactor, Value, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 use tidewheel_core::Diagnostic;
@@ -43,6 +46,31 @@ struct Check<'a> {
     found: Vec<Diagnostic>,
 }
 
+/// A call's arguments that are expressions.
+fn arguments(function: &Function) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
+    list.args
+        .iter()
+        .filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A text that is written out.
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Words that take no parentheses and read a clock.
 const CLOCKS: &[&str] = &[
     "now",
@@ -70,7 +98,10 @@ impl Check<'_> {
         let name = ident.value.to_lowercase();
         let shown = ident.value.to_uppercase();
         let at = &function.name;
-        if CLOCKS.contains(&name.as_str()) {
+        let args = arguments(function);
+        if name == "unix_timestamp" && !args.is_empty() {
+            self.patterns(&name, &args);
+        } else if CLOCKS.contains(&name.as_str()) {
             self.refuse(
                 &format!("{shown} reads the clock, so a replay would give other results"),
                 at,
@@ -108,12 +139,6 @@ impl Check<'_> {
                 "the OVER functions are LAG, FIRST_VALUE, LAST_VALUE, ROW_NUMBER and the \
                  aggregates over rows before",
             );
-        } else if name == "date_format" {
-            self.refuse(
-                "DATE_FORMAT with Java's patterns is not served yet",
-                at,
-                "write TO_CHAR(ts, '%Y-%m-%d %H:%M') for DATE_FORMAT(ts, 'yyyy-MM-dd HH:mm')",
-            );
         } else if !self.planner.knows_function(&name) {
             let error = Diagnostic::error(
                 format!("there is no function '{}'", ident.value),
@@ -126,7 +151,51 @@ impl Check<'_> {
                     }
                     None => error.with_advice("the functions are listed in the documentation"),
                 });
+        } else {
+            self.patterns(&name, &args);
+            if let Some((message, advice)) = differences::of_call(&name, &args) {
+                self.warn(message, at, advice);
+            }
         }
+    }
+
+    /// Constants that a function reads as a pattern, a path or a unit.
+    fn patterns(&mut self, name: &str, args: &[&Expr]) {
+        let wrong = match (name, args) {
+            ("date_format" | "unix_timestamp", [_, pattern]) => {
+                text(pattern).and_then(|text| Pattern::new(text).err())
+            }
+            ("json_value" | "json_exists", [_, path]) => {
+                text(path).and_then(|text| JsonPath::new(text).err())
+            }
+            ("timestampdiff" | "timestampadd", [unit, _, _]) => {
+                let unit = match unit {
+                    Expr::Identifier(ident) => Some(ident.value.as_str()),
+                    other => text(other),
+                };
+                let unknown = unit.filter(|unit| !is_unit(unit));
+                unknown.map(|unit| format!("there is no unit '{unit}'"))
+            }
+            _ => None,
+        };
+        let Some(wrong) = wrong else { return };
+        let (place, advice) = match name {
+            "json_value" | "json_exists" => (1, "write a path such as '$.a.b[0]'"),
+            "timestampdiff" | "timestampadd" => (
+                0,
+                "the units are SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER and YEAR",
+            ),
+            _ => (1, "write a pattern such as 'yyyy-MM-dd HH:mm:ss'"),
+        };
+        if let Some(at) = args.get(place) {
+            self.refuse(&wrong, *at, advice);
+        }
+    }
+
+    fn warn(&mut self, message: &str, at: &dyn Spanned, advice: &str) {
+        let span = self.places.span(at.span());
+        self.found
+            .push(Diagnostic::warning(message, span).with_advice(advice));
     }
 
     fn select(&mut self, select: &Select) {
@@ -288,6 +357,21 @@ impl Visitor for Check<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
             Expr::Function(function) => self.function(function),
+            Expr::Extract { field, .. } => {
+                if let Some((message, advice)) = differences::of_extract(field) {
+                    self.warn(message, expr, advice);
+                }
+            }
+            Expr::Substring {
+                expr: whole,
+                substring_from: Some(from),
+                ..
+            } => {
+                let args = [whole.as_ref(), from.as_ref()];
+                if let Some((message, advice)) = differences::of_call("substr", &args) {
+                    self.warn(message, from.as_ref(), advice);
+                }
+            }
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
                 self.refuse(
                     "subqueries in expressions are not served",

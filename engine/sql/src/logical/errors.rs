@@ -131,6 +131,11 @@ fn message(error: &DataFusionError) -> String {
         "Execution error: ",
         "External error: ",
         "Internal error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "SQL error: ",
+        "Optimizer rule 'simplify_expressions' failed",
         "type_coercion",
         "caused by",
     ];
@@ -166,8 +171,16 @@ fn advise(text: &str, span: Option<Span>) -> Diagnostic {
         "check the types, and convert with CAST(x AS type)"
     } else if text.contains("ambiguous") || text.contains("unique expression names") {
         "give each column a name of its own with AS"
+    } else if text.contains("at most 38 digits") {
+        "write CAST(… AS DECIMAL(38, s)), or use DOUBLE"
+    } else if text.contains("not found in struct") {
+        "name a field that the ROW column has in CREATE TABLE"
+    } else if text.contains("annot cast") || text.contains("parsing value") {
+        "write a value of that type, or TRY_CAST(… AS type), which gives NULL instead"
+    } else if unfit_function(text).is_some() {
+        "check the number of the arguments and their types; convert with CAST(x AS type)"
     } else {
-        return error;
+        "the documentation of the SQL dialect lists what is served"
     };
     error.with_advice(advice)
 }
@@ -301,7 +314,7 @@ fn locate(
 }
 
 /// Visits expressions in the order of `visit_expressions`: a parent before its parts.
-fn visit_mut_pre(query: &mut Query, mut f: impl FnMut(&mut Expr)) -> ControlFlow<()> {
+pub(crate) fn visit_mut_pre(query: &mut Query, mut f: impl FnMut(&mut Expr)) -> ControlFlow<()> {
     struct Pre<F>(F);
     impl<F: FnMut(&mut Expr)> ast::VisitorMut for Pre<F> {
         type Break = ();

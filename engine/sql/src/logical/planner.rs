@@ -1,16 +1,17 @@
 //! Plans SELECTs against the catalogue.
 
-use super::check;
+use super::differences::OTHER_TEXT;
 use super::errors::{self, Broken};
 use super::table::{Inlined, StreamTable};
 use super::window_node::WindowPlanner;
+use super::{check, constants, differences, faults, flink, names};
 use crate::catalog::{Catalog, Table};
 use crate::functions::{GeoDatabase, aggregate_functions, scalar_functions_with};
 use crate::lexer::Places;
 use crate::parser::cursor::{Name, Spanned};
 use crate::parser::ddl::ColumnKind;
 use crate::parser::query::SelectText;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, TableReference};
 use datafusion::execution::SessionStateDefaults;
@@ -25,7 +26,8 @@ use sqlparser::ast::{self, Query, Statement};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidewheel_core::{Diagnostic, Diagnostics};
+use tidewheel_core::diagnostic::Severity;
+use tidewheel_core::{Diagnostic, Diagnostics, Span};
 
 /// The functions and tables that a query may name.
 pub(crate) struct Planner<'a> {
@@ -44,6 +46,8 @@ pub(crate) struct Planner<'a> {
     open_views: RefCell<Vec<String>>,
     /// What was found wrong in views and computed columns.
     errors: RefCell<Diagnostics>,
+    /// What is worth knowing of what was planned.
+    warnings: RefCell<Diagnostics>,
 }
 
 impl<'a> Planner<'a> {
@@ -102,6 +106,7 @@ impl<'a> Planner<'a> {
             relations: RefCell::default(),
             open_views: RefCell::default(),
             errors: RefCell::default(),
+            warnings: RefCell::default(),
         }
     }
 
@@ -110,26 +115,72 @@ impl<'a> Planner<'a> {
         std::mem::take(&mut self.errors.borrow_mut())
     }
 
-    /// Plans a SELECT, types coerced.
+    /// The warnings of what was planned so far.
+    pub(crate) fn take_warnings(&self) -> Diagnostics {
+        std::mem::take(&mut self.warnings.borrow_mut())
+    }
+
+    /// Keeps the warnings, and gives the errors back.
+    fn errors_of(&self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let (errors, warnings) = found
+            .into_iter()
+            .partition(|found| found.severity == Severity::Error);
+        self.warnings.borrow_mut().0.extend::<Vec<_>>(warnings);
+        errors
+    }
+
+    /// Plans a SELECT, types coerced. The names of an INSERT's columns mean nothing, so they may
+    /// repeat.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
     pub(crate) fn plan_select(
         &self,
         select: &SelectText,
+        of_insert: bool,
     ) -> std::result::Result<LogicalPlan, Vec<Diagnostic>> {
-        let refused = check::query(self, select);
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        let refused = self.errors_of(check::query(self, select));
         self.window_planner.add(&select.windows);
-        self.plan_query(&select.query).map_err(|error| {
-            let retry = |query: &Query| self.plan_query(query).map(|_| ());
-            errors::diagnose(&error, select, &retry, self.catalog.names().collect())
-        })
+        if refused.is_empty()
+            && let Ok((plan, warnings)) = self.plan_query(&select.query, of_insert, &select.places)
+        {
+            self.warnings.borrow_mut().0.extend(warnings);
+            return Ok(plan);
+        }
+        let retry = |query: &Query| {
+            self.plan_query(query, of_insert, &select.places)
+                .map(|_| ())
+        };
+        let relations: Vec<&str> = self.catalog.names().collect();
+        Err(faults::all(select, refused, &retry, &relations))
     }
 
-    fn plan_query(&self, query: &Query) -> Result<LogicalPlan> {
+    fn plan_query(
+        &self,
+        query: &Query,
+        of_insert: bool,
+        places: &Places,
+    ) -> Result<(LogicalPlan, Vec<Diagnostic>)> {
+        let mut query = query.clone();
+        flink::rewrite(&mut query);
+        names::give(&mut query, of_insert);
+        let planned = match self.plan_as_is(&query) {
+            Err(error) if error.to_string().contains("unique expression names") => {
+                names::give_beside_wildcards(&mut query);
+                self.plan_as_is(&query)
+            }
+            other => other,
+        };
+        let plan = planned?;
+        let warnings = differences::of_plan(&plan, places);
+        let plan = self.analyze(plan)?;
+        constants::check_plan(&plan)?;
+        Ok((plan, warnings))
+    }
+
+    fn plan_as_is(&self, query: &Query) -> Result<LogicalPlan> {
         let statement = Statement::Query(Box::new(query.clone()));
-        let plan = self.sql_to_rel().sql_statement_to_plan(statement)?;
-        self.analyze(plan)
+        self.sql_to_rel().sql_statement_to_plan(statement)
     }
 
     /// Coerces types.
@@ -194,12 +245,15 @@ impl<'a> Planner<'a> {
         schema: &DFSchema,
         places: &Places,
     ) -> std::result::Result<Expr, Vec<Diagnostic>> {
-        let refused = check::expression(self, &expr.value, places);
+        let refused = self.errors_of(check::expression(self, &expr.value, places));
         if !refused.is_empty() {
             return Err(refused);
         }
+        let mut value = expr.value.clone();
+        flink::rewrite_expr(&mut value);
         self.sql_to_rel()
-            .sql_to_expr(expr.value.clone(), schema, &mut PlannerContext::new())
+            .sql_to_expr(value, schema, &mut PlannerContext::new())
+            .and_then(|expr| constants::check_expr(&expr).map(|_| expr))
             .map_err(|error| vec![errors::in_expression(&error, expr, schema)])
     }
 
@@ -224,7 +278,7 @@ impl<'a> Planner<'a> {
                 return Err(super::window_node::carried(error));
             }
             self.open_views.borrow_mut().push(name.to_owned());
-            let planned = self.plan_view(&view.select, &view.columns);
+            let planned = self.plan_view(name, &view.select, &view.columns);
             self.open_views.borrow_mut().pop();
             planned
         } else {
@@ -241,6 +295,11 @@ impl<'a> Planner<'a> {
             .borrow_mut()
             .insert(name.to_owned(), source.clone());
         source.ok_or_else(|| DataFusionError::External(Box::new(Broken)))
+    }
+
+    /// The columns of a table or view; `None` where it is wrong.
+    pub(crate) fn columns(&self, name: &str) -> Option<SchemaRef> {
+        self.relation(name).ok().map(|relation| relation.schema())
     }
 
     /// Plans a table or view for its errors alone.
@@ -291,17 +350,18 @@ impl<'a> Planner<'a> {
             .and_then(LogicalPlanBuilder::build)
             .and_then(|plan| self.analyze(plan))
             .map_err(unplaced)?;
-        Ok(Arc::new(Inlined { plan }))
+        inlined(&table.spec.name, plan, &table.def.name.span)
     }
 
     fn plan_view(
         &self,
+        name: &str,
         select: &SelectText,
         columns: &[Name],
     ) -> std::result::Result<Arc<dyn TableSource>, Vec<Diagnostic>> {
-        let plan = self.plan_select(select)?;
+        let plan = self.plan_select(select, false)?;
         if columns.is_empty() {
-            return Ok(Arc::new(Inlined { plan }));
+            return inlined(name, plan, &select.span);
         }
         let count = plan.schema().fields().len();
         if let Some(last) = columns.last()
@@ -325,7 +385,7 @@ impl<'a> Planner<'a> {
             .project(exprs)
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| vec![errors::plain(&error, Some(select.span.clone()))])?;
-        Ok(Arc::new(Inlined { plan }))
+        inlined(name, plan, &select.span)
     }
 
     /// True for a function of this name, lower case.
@@ -334,6 +394,7 @@ impl<'a> Planner<'a> {
             || self.aggregates.contains_key(name)
             || self.windows.contains_key(name)
             || self.higher_order.contains_key(name)
+            || flink::REWRITTEN.contains(&name)
     }
 
     /// All functions' names.
@@ -341,6 +402,19 @@ impl<'a> Planner<'a> {
         let aggregates = self.aggregates.keys().chain(self.windows.keys());
         self.scalars.keys().chain(aggregates).map(String::as_str)
     }
+}
+
+/// A relation of a plan, marked as one of another text.
+fn inlined(
+    name: &str,
+    plan: LogicalPlan,
+    span: &Span,
+) -> std::result::Result<Arc<dyn TableSource>, Vec<Diagnostic>> {
+    let plan = LogicalPlanBuilder::from(plan)
+        .alias(format!("{OTHER_TEXT}{name}"))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| vec![errors::plain(&error, Some(span.clone()))])?;
+    Ok(Arc::new(Inlined { plan }))
 }
 
 impl ContextProvider for Planner<'_> {

@@ -1,5 +1,6 @@
 //! The logical node of a window function, and the planner that puts it in.
 
+use super::{flink, names};
 use crate::parser::query::WindowCall;
 use crate::suggest::{listed, nearest};
 use arrow::datatypes::{DataType, Field, TimeUnit};
@@ -98,9 +99,15 @@ pub(crate) struct WindowPlanner {
 impl WindowPlanner {
     /// Makes calls known by their placeholders.
     pub(crate) fn add(&self, calls: &[WindowCall]) {
-        self.calls
-            .lock()
-            .extend(calls.iter().map(|c| (c.placeholder.clone(), c.clone())));
+        let mut known = self.calls.lock();
+        for call in calls {
+            let mut call = call.clone();
+            if let TableFactor::Derived { subquery, .. } = &mut call.input {
+                flink::rewrite(subquery);
+                names::give(subquery, false);
+            }
+            known.insert(call.placeholder.clone(), call);
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
 use std::sync::Arc;
 use tidewheel_kernel::spec::{AggregateKind, Emit, WindowKind};
 
-/// Longest list of ARRAY_AGG, and of LIST_DISTINCT without a cap of its own.
-const LIST_CAP: usize = 1_000;
+/// Longest list of ARRAY_AGG, and of LIST_DISTINCT without a cap of its own, unless
+/// `SET 'list.max-size'` says otherwise.
+pub(crate) const LIST_CAP: usize = 1_000;
 
 /// Binds GROUP BY.
 pub(crate) fn bind(bound: Bound, node: &Aggregate) -> Bind<Bound> {
@@ -183,7 +184,7 @@ impl Grouping {
         let order = order_of(function, schema, &self.bound)?;
         let arg_types = function.params.args.iter().map(|arg| arg.get_type(schema));
         let arg_types = arg_types.collect::<Result<Vec<_>, _>>()?;
-        let (kind, used) = kind_of(function, &args, &arg_types, order)?;
+        let (kind, used) = kind_of(function, &args, &arg_types, order, self.bound.list_cap)?;
         let args = used.into_iter();
         let args = args
             .map(|arg| add(&mut self.collector, arg, &self.bound.node))
@@ -288,6 +289,7 @@ impl Grouping {
             rows: Rows::Keyed,
             unique_keys: vec![unique],
             kind,
+            list_cap: bound.list_cap,
         };
         let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
         Ok(match rows {
@@ -355,6 +357,7 @@ pub(crate) fn kind_of(
     args: &[Expr],
     arg_types: &[DataType],
     ascending: Option<bool>,
+    list_cap: usize,
 ) -> Bind<(AggregateKind, Vec<Expr>)> {
     let name = function.func.name();
     let ignore_nulls = function.params.null_treatment == Some(NullTreatment::IgnoreNulls);
@@ -389,7 +392,7 @@ pub(crate) fn kind_of(
                         &["LIST_DISTINCT"],
                     )
                 })?,
-                None => LIST_CAP,
+                None => list_cap,
             };
             return Ok((
                 AggregateKind::ListDistinct { cap },
@@ -435,7 +438,7 @@ pub(crate) fn kind_of(
                 &[name],
             ));
         }
-        ("array_agg", _) => AggregateKind::ArrayAgg { cap: LIST_CAP },
+        ("array_agg", _) => AggregateKind::ArrayAgg { cap: list_cap },
         ("string_agg", _) => {
             let separator = args.get(1).and_then(constant_text).ok_or_else(|| {
                 Refusal::new(

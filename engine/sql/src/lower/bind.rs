@@ -2,6 +2,7 @@
 
 use super::ir::{Collector, Node, Op, TIME_TYPE, WindowNames, cast, col, field};
 use super::{access, aggregate, over, topn};
+use crate::logical::differences::OTHER_TEXT;
 use crate::logical::table::StreamTable;
 use crate::logical::window_node::{WINDOW_COLUMN_TYPE, WindowNode};
 use arrow::datatypes::DataType;
@@ -21,6 +22,8 @@ pub(crate) struct Refusal {
     pub advice: Option<String>,
     /// Words to look for in the query's text, the best first.
     pub near: Vec<String>,
+    /// The view in whose text they are; else it is the query's own.
+    pub view: Option<String>,
 }
 
 impl Refusal {
@@ -30,17 +33,25 @@ impl Refusal {
             message: message.into(),
             advice: Some(advice.to_owned()),
             near: near.iter().map(|w| (*w).to_owned()).collect(),
+            view: None,
         }
+    }
+
+    /// The same, found in a view: in the innermost one.
+    fn within(mut self, view: &str) -> Self {
+        self.view.get_or_insert_with(|| view.to_owned());
+        self
     }
 }
 
 impl From<DataFusionError> for Refusal {
     fn from(error: DataFusionError) -> Self {
-        let message = crate::logical::errors::plain(&error, None).message;
+        let plain = crate::logical::errors::plain(&error, None);
         Self {
-            message,
-            advice: None,
+            message: plain.message,
+            advice: plain.advice,
             near: Vec::new(),
+            view: None,
         }
     }
 }
@@ -105,6 +116,8 @@ pub(crate) struct Bound {
     pub unique_keys: Vec<Vec<Expr>>,
     /// The words that made the outermost grouping, for messages.
     pub kind: &'static str,
+    /// Longest list of an aggregate without a cap of its own.
+    pub list_cap: usize,
 }
 
 /// Stand in `out` for the columns of an open window.
@@ -116,6 +129,8 @@ pub(crate) const RANK_MARKER: &str = "\u{0}rank";
 pub(crate) struct Binder<'a> {
     /// For each source table, its time attribute over the scan's columns.
     pub times: &'a BTreeMap<String, Expr>,
+    /// Longest list of an aggregate without a cap of its own.
+    pub list_cap: usize,
 }
 
 impl Binder<'_> {
@@ -123,7 +138,13 @@ impl Binder<'_> {
     pub(crate) fn bind(&self, plan: &LogicalPlan) -> Bind<Bound> {
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
-            LogicalPlan::SubqueryAlias(alias) => self.bind(&alias.input),
+            LogicalPlan::SubqueryAlias(alias) => {
+                let bound = self.bind(&alias.input);
+                match alias.alias.table().strip_prefix(OTHER_TEXT) {
+                    Some(view) => bound.map_err(|refusal| refusal.within(view)),
+                    None => bound,
+                }
+            }
             LogicalPlan::Projection(projection) => {
                 let mut bound = self.bind(&projection.input)?;
                 let schema = projection.input.schema();
@@ -189,6 +210,7 @@ impl Binder<'_> {
             rows: Rows::Stream,
             unique_keys: Vec::new(),
             kind: "SELECT",
+            list_cap: self.list_cap,
         })
     }
 
@@ -197,6 +219,16 @@ impl Binder<'_> {
         let schema = node.input.schema();
         let time = substitute(&node.time, schema, &bound.out)?;
         closed(&bound, node.function)?;
+        if matches!(node.window.kind, WindowKind::Session { .. }) && bound.rows != Rows::Stream {
+            return Err(Refusal::new(
+                format!(
+                    "SESSION needs rows that stay, and those of {} change: they are made by {}",
+                    node.input_name, bound.kind
+                ),
+                "make the sessions of the table's own rows, or use TUMBLE, HOP or CUMULATE here",
+                &[node.function],
+            ));
+        }
         let name = match &node.time {
             Expr::Column(column) => column.name.clone(),
             other => other.to_string(),

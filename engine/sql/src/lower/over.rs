@@ -238,7 +238,7 @@ fn aggregate_call(
         .iter()
         .map(|arg| super::bind::type_over(arg, &bound.node));
     let types = types.collect::<Bind<Vec<_>>>()?;
-    let (kind, used) = kind_of(function, args, &types, None)?;
+    let (kind, used) = kind_of(function, args, &types, None, bound.list_cap)?;
     let names = used
         .into_iter()
         .map(|arg| add(collector, arg, &bound.node))

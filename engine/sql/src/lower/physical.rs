@@ -11,7 +11,6 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,10 +30,7 @@ fn own_columns(scan: PlanNode, fields: &[FieldRef]) -> Result<PlanNode> {
     }
     let exprs = fields
         .iter()
-        .map(|field| {
-            let at = index(&scan.schema, field.name())?;
-            Ok(Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>)
-        })
+        .map(|field| expression(&super::ir::col(field.name()), fields, &scan.schema))
         .collect::<Result<Vec<_>>>()?;
     Ok(PlanNode {
         schema: schema_of(fields),

@@ -9,6 +9,7 @@ use crate::catalog::Table;
 use crate::parser::cursor::Name;
 use crate::parser::{EmitClause, EmitOn, Insert};
 use crate::plan::OnEmpty;
+use crate::preview::PREVIEW;
 use crate::suggest::{listed, nearest};
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -147,9 +148,20 @@ pub(crate) fn finish(
     owned: &[usize],
     settings: &SinkSettings,
     emit: Option<&EmitClause>,
-) -> Bind<Finished> {
-    closed(&bound, "INSERT")?;
+) -> Result<Finished, Vec<Refusal>> {
+    closed(&bound, "INSERT").map_err(|refusal| vec![refusal])?;
     let columns = sink_columns(&bound, plan, table, owned)?;
+    fit(bound, columns, table, owned, settings, emit).map_err(|refusal| vec![refusal])
+}
+
+fn fit(
+    bound: Bound,
+    columns: Vec<(Expr, String)>,
+    table: &Table,
+    owned: &[usize],
+    settings: &SinkSettings,
+    emit: Option<&EmitClause>,
+) -> Bind<Finished> {
     let keyed = !table.spec.is_append_only();
     let key_exprs: Vec<(String, Expr)> = table
         .spec
@@ -207,9 +219,9 @@ fn sink_columns(
     plan: &LogicalPlan,
     table: &Table,
     owned: &[usize],
-) -> Bind<Vec<(Expr, String)>> {
+) -> Result<Vec<(Expr, String)>, Vec<Refusal>> {
     if bound.out.len() != owned.len() {
-        return Err(Refusal::new(
+        return Err(vec![Refusal::new(
             format!(
                 "the query gives {} columns, table '{}' takes {}",
                 bound.out.len(),
@@ -219,15 +231,22 @@ fn sink_columns(
             "select the sink's columns in their order, or name those that you give: \
              INSERT INTO t (key, a, b) SELECT …",
             &["SELECT"],
-        ));
+        )]);
     }
+    let mut wrong = Vec::new();
     let mut columns = Vec::new();
     for (n, (expr, index)) in bound.out.iter().zip(owned).enumerate() {
         let target = table.spec.schema.field(*index);
-        let from = type_over(expr, &bound.node)?;
+        let from = match type_over(expr, &bound.node) {
+            Ok(from) => from,
+            Err(refusal) => {
+                wrong.push(refusal);
+                continue;
+            }
+        };
         if !fits(&from, target.data_type()) {
             let given = plan.schema().field(n).name().clone();
-            return Err(Refusal::new(
+            wrong.push(Refusal::new(
                 format!(
                     "column '{}' of '{}' is {}, the query gives {}",
                     target.name(),
@@ -242,11 +261,16 @@ fn sink_columns(
                 ),
                 &[given.as_str(), "SELECT"],
             ));
+            continue;
         }
         let expr = cast(expr.clone(), &from, target.data_type());
         columns.push((expr, target.name().clone()));
     }
-    Ok(columns)
+    if wrong.is_empty() {
+        Ok(columns)
+    } else {
+        Err(wrong)
+    }
 }
 
 /// True where each value of one type is a value of the other.
@@ -398,7 +422,7 @@ fn check_key(bound: &Bound, table: &Table, key: &[(String, Expr)], per_window: b
 }
 
 /// Without casts that keep values apart.
-fn peel(expr: &Expr) -> &Expr {
+pub(crate) fn peel(expr: &Expr) -> &Expr {
     match expr {
         Expr::Alias(alias) => peel(&alias.expr),
         Expr::Cast(cast) if matches!(cast.expr.as_ref(), Expr::Column(_)) => &cast.expr,
@@ -406,7 +430,8 @@ fn peel(expr: &Expr) -> &Expr {
     }
 }
 
-fn cumulates(node: &Node) -> bool {
+/// True where the windows are those of a CUMULATE.
+pub(crate) fn cumulates(node: &Node) -> bool {
     match &node.op {
         Op::Window { window, .. } => matches!(window.kind, WindowKind::Cumulate { .. }),
         _ => node.input().is_some_and(cumulates),
@@ -422,14 +447,15 @@ fn check_append_only(bound: &Bound, table: &Table) -> Bind<()> {
                 bound.kind
             )
         }
-        Rows::Over => {
+        // A preview shows a row again when another that comes later changes it.
+        Rows::Over if table.spec.options.get("connector") != Some(PREVIEW) => {
             format!("OVER takes rows back, and '{name}' without a PRIMARY KEY only adds rows")
         }
         _ => return Ok(()),
     };
     Err(Refusal::new(
         message,
-        "declare PRIMARY KEY (…) NOT ENFORCED on the sink",
+        "declare PRIMARY KEY (…) NOT ENFORCED on the sink: it holds the newest row of each key",
         &["GROUP", "OVER", "DISTINCT", "ROW_NUMBER", "SELECT"],
     ))
 }

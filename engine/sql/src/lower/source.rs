@@ -113,6 +113,7 @@ fn table_exprs(planner: &Planner<'_>, table: &Table) -> Result<SourceExprs, Vec<
     let plan = planner.table_expressions(table, &named)?;
     let binder = Binder {
         times: &BTreeMap::new(),
+        list_cap: super::aggregate::LIST_CAP,
     };
     let bound = binder.bind(&plan).map_err(|refusal: Refusal| {
         vec![Diagnostic::error(

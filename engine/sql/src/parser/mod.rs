@@ -74,8 +74,20 @@ pub(crate) enum Statement {
     View(Box<CreateView>),
     /// INSERT INTO.
     Insert(Box<Insert>),
+    /// A SELECT alone, as an INSERT into a table of no name.
+    Select(Box<Insert>),
     /// SET 'key' = 'value'.
     Set(Name, Name),
+}
+
+/// Parses a text that may hold SELECTs alone. Its window functions are numbered from far above
+/// those of files.
+pub(crate) fn parse_with_select(
+    source: &Arc<SourceText>,
+    errors: &mut Diagnostics,
+) -> Vec<Statement> {
+    let mut counter = usize::MAX / 2;
+    parse(source, &mut counter, errors, true)
 }
 
 /// Parses a file. What cannot be parsed goes to `errors`; the statements after it are still read.
@@ -83,6 +95,15 @@ pub(crate) fn parse_file(
     source: &Arc<SourceText>,
     counter: &mut usize,
     errors: &mut Diagnostics,
+) -> Vec<Statement> {
+    parse(source, counter, errors, false)
+}
+
+fn parse(
+    source: &Arc<SourceText>,
+    counter: &mut usize,
+    errors: &mut Diagnostics,
+    selects: bool,
 ) -> Vec<Statement> {
     let places = Places::new(source);
     let tokens = match tokenize(&places) {
@@ -115,7 +136,7 @@ pub(crate) fn parse_file(
         if cursor.is_done() {
             continue;
         }
-        match statement(&mut cursor, counter, errors) {
+        match statement(&mut cursor, counter, errors, selects) {
             Ok(Some(statement)) => statements.push(statement),
             Ok(None) => {}
             Err(error) => errors.push(error),
@@ -134,6 +155,7 @@ fn statement(
     cursor: &mut Cursor<'_>,
     counter: &mut usize,
     notes: &mut Diagnostics,
+    selects: bool,
 ) -> Parsed<Option<Statement>> {
     let from = cursor.position();
     // EXPLAIN may stand before an INSERT: the plan is a command's job, the statement is not run.
@@ -160,7 +182,12 @@ fn statement(
         }
         return Ok(Some(Statement::Set(key, value)));
     }
-    if cursor.at_words(&["SELECT"]) || cursor.at_words(&["WITH"]) {
+    let selecting = cursor.at_words(&["SELECT"]) || cursor.at_words(&["WITH"]);
+    if selecting && selects {
+        let select = lone_select(cursor, from, counter)?;
+        return Ok(Some(Statement::Select(Box::new(select))));
+    }
+    if selecting {
         return Err(Diagnostic::error("a SELECT alone writes nowhere", Some(cursor.here()))
             .with_advice("write INSERT INTO a_table SELECT …; a table with 'connector' = 'print' shows its rows"));
     }
@@ -262,6 +289,42 @@ fn insert(cursor: &mut Cursor<'_>, from: usize, counter: &mut usize) -> Parsed<I
                 .with_advice("write INSERT INTO … SELECT … FROM a table"),
         );
     }
+    let (select, emit) = select_and_emit(cursor, counter)?;
+    Ok(Insert {
+        table,
+        columns,
+        select,
+        emit,
+        shape,
+        span: statement,
+    })
+}
+
+fn lone_select(cursor: &mut Cursor<'_>, from: usize, counter: &mut usize) -> Parsed<Insert> {
+    let shape = cursor
+        .rest()
+        .iter()
+        .map(|t| t.token.token.clone())
+        .collect();
+    let span = cursor.span_between(from, cursor.position() + cursor.rest().len());
+    let (select, emit) = select_and_emit(cursor, counter)?;
+    Ok(Insert {
+        table: Name {
+            value: String::new(),
+            span: span.clone(),
+        },
+        columns: Vec::new(),
+        select,
+        emit,
+        shape,
+        span,
+    })
+}
+
+fn select_and_emit(
+    cursor: &mut Cursor<'_>,
+    counter: &mut usize,
+) -> Parsed<(SelectText, Option<EmitClause>)> {
     let begin = cursor.position();
     let emit_at = emit_position(cursor.rest()).map(|n| begin + n);
     let emit = match emit_at {
@@ -279,14 +342,7 @@ fn insert(cursor: &mut Cursor<'_>, from: usize, counter: &mut usize) -> Parsed<I
         return Err(cursor.unexpected("SELECT"));
     }
     let select = query::select(tokens, cursor.places(), counter)?;
-    Ok(Insert {
-        table,
-        columns,
-        select,
-        emit,
-        shape,
-        span: statement,
-    })
+    Ok((select, emit))
 }
 
 /// Where the suffix EMIT begins: outside parentheses, followed by ON.

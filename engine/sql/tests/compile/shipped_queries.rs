@@ -48,5 +48,5 @@ fn the_alternatives_compile_beside_the_events() {
     files.extend(sql_files(&folder.join("alternatives")));
     let plan = plan_of(&files);
     println!("{plan}");
-    assert!(plan.contains(": Lag("), "{plan}");
+    assert!(plan.contains(": LAG("), "{plan}");
 }
