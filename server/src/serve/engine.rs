@@ -3,6 +3,7 @@
 use super::observed::Taps;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
 use tidewheel_runtime::engine::Applied;
 use tidewheel_runtime::{EngineError, RunOptions, Running};
@@ -11,6 +12,9 @@ use tidewheel_sql::plan::Program;
 pub(crate) use tidewheel_runtime::status::{
     FRESHNESS_BUCKETS_MS, QueryState, QueryStatus, SourceState, SourceStatus,
 };
+
+/// How long a stop waits for sinks that are away.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The engine.
 pub(crate) struct Engine {
@@ -63,8 +67,14 @@ impl Engine {
         self.running.engine.subscribe(query)
     }
 
-    /// Stops everything and waits for it. Sinks that are away are not waited for.
+    /// Stops reading, writes what was read, and waits for it; sinks that are away are not waited
+    /// for longer than [`STOP_PATIENCE`].
     pub(crate) fn stop(&self) {
+        self.running.engine.stop();
+        let begin = Instant::now();
+        while !self.running.is_finished() && begin.elapsed() < STOP_PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.running.engine.give_up();
         if let Err(error) = self.running.wait() {
             // What had stopped a query was shown while the service ran.
