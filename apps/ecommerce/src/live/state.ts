@@ -48,6 +48,9 @@ export const initialState: LiveState = { connection: "connecting", queries: [], 
 /** Two windows that change to the same value within this time are one piece of news. */
 const SAME_NEWS_MS = 1_000;
 
+/** These change with each event: worth showing, not worth telling. */
+const NO_NEWS: ReadonlySet<string> = new Set(["last_seen", "session_duration"]);
+
 /** The id of a feature: its table and its column. */
 export function featureId(table: string, column: string): string {
   return `${table}.${column}`;
@@ -117,7 +120,7 @@ function adoptValues(state: LiveState, message: Extract<Message, { type: "values
     const seen = message.type === "change" || !first;
     features.set(id, withValue(feature, value, message.at, seen));
     const piece = { id, at: message.at, from: feature.value, to: value };
-    if (seen && !told(piece, feature.column, [...news, ...state.news], features)) news.unshift(piece);
+    if (seen && !NO_NEWS.has(column) && !told(piece, feature.column, [...news, ...state.news], features)) news.unshift(piece);
   }
   return { ...state, features, news: [...news, ...state.news].slice(0, NEWS_MAX) };
 }

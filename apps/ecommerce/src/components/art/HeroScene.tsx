@@ -2,7 +2,7 @@
 const SEA_LEFT = -2400;
 
 function swell(level: number, shift: number): string {
-  return `M${SEA_LEFT + shift} ${level} ${"q60 -34 120 0 t120 0 ".repeat(14)} V540 H${SEA_LEFT + shift} Z`;
+  return `M${SEA_LEFT + shift} ${level} ${"q60 -34 120 0 t120 0 ".repeat(20)} V540 H${SEA_LEFT + shift} Z`;
 }
 
 /** The picture beside the first headline: the harbour on the evening before the gale. */
