@@ -220,7 +220,7 @@ fn dashboards_and_alerts_name_metrics_that_are_there() {
     service.until("the shop", |service| {
         let metrics = service.get("/metrics").text;
         metrics.contains("tidewheel_feature_value{table=\"shop_now\"")
-            && metrics.contains("tidewheel_query_freshness_seconds_bucket{query=\"shop\"")
+            && metrics.contains("tidewheel_query_freshness_seconds_count{query=\"shop\"")
     });
     let metrics = service.get("/metrics");
     assert!(
