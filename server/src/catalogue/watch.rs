@@ -16,8 +16,11 @@ const SETTLE_LOOKS_MAX: u32 = 10;
 /// Watches until `stop`; the thread ends with the program.
 pub(crate) fn start(catalogue: &Arc<Catalogue>, poll: Duration, stop: &Arc<AtomicBool>) {
     let (events, woken) = bounded(1);
-    let watcher = notify::recommended_watcher(move |_| {
-        let _ = events.try_send(());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading the files is an event too, and must not lead to the next look.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            let _ = events.try_send(());
+        }
     });
     let watcher = watcher.and_then(|mut watcher| {
         watcher.watch(catalogue.folder(), RecursiveMode::NonRecursive)?;
