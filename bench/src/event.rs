@@ -74,7 +74,7 @@ fn time(random: &mut Rng, number: u64) -> String {
     let ms = number * 10 + random.u64(..10);
     let (hours, minutes, seconds) = (ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1_000 % 60);
     let mut time = format!("2025-03-26T{hours:02}:{minutes:02}:{seconds:02}");
-    if ms % 1_000 > 0 {
+    if !ms.is_multiple_of(1_000) {
         let fraction = format!("{:03}", ms % 1_000);
         let _ = write!(time, ".{}", fraction.trim_end_matches('0'));
     }

@@ -4,6 +4,8 @@
 //! Rows come in any order, some at the same time, some with NULLs, and none is late. Values of
 //! `x` are quarters, so that a sum is exact in whatever order it is made.
 
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
@@ -113,7 +115,7 @@ fn interval(ms: i64) -> String {
 }
 
 impl Window {
-    fn from_clause(self) -> String {
+    fn clause(self) -> String {
         let with_offset = |arguments: Vec<i64>, offset: i64| {
             let offset = (offset != 0).then_some(offset);
             let all: Vec<String> = arguments.into_iter().chain(offset).map(interval).collect();
@@ -343,7 +345,7 @@ fn stream(rows: &[Row], window: Window, keyed: bool, options: &RunOptions) -> Ve
         input.display()
     );
     for query in QUERIES {
-        text.push_str(&query.statements(&window.from_clause(), folder.path(), keyed));
+        text.push_str(&query.statements(&window.clause(), folder.path(), keyed));
     }
     let source = Arc::new(SourceText {
         name: "batch.sql".to_owned(),

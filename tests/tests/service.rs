@@ -194,7 +194,15 @@ fn broken_requests_get_a_problem_that_says_what_to_do() {
     let json = ("content-type", "application/json");
     let long = "x".repeat(2 << 20);
     let sql = "/api/v1/queries?name=n";
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, Option<&[u8]>, u16, &str)> = vec![
+    type Case<'a> = (
+        &'a str,
+        &'a str,
+        Vec<(&'a str, &'a str)>,
+        Option<&'a [u8]>,
+        u16,
+        &'a str,
+    );
+    let cases: Vec<Case<'_>> = vec![
         ("GET", "/nothing", vec![], None, 404, "/docs"),
         (
             "GET",

@@ -10,6 +10,8 @@
 //! run once with one shard and large chunks and once with three and small ones, and `ROWS` must
 //! not differ. With `TIDEWHEEL_BLESS=1` in the environment the expectations are written anew.
 
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use serde_json::Value;
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The newest-row operator against a naive one that sorts all rows after each step.
 
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proptest::prelude::*;

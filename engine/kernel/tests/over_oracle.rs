@@ -1,5 +1,7 @@
 //! OVER against a naive oracle that computes every row's values over all rows, sorted.
 
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use proptest::prelude::*;

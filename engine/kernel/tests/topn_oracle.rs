@@ -1,5 +1,7 @@
 //! The top-N operator against a naive one that sorts all rows after each step.
 
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };

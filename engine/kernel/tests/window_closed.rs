@@ -217,7 +217,7 @@ fn run_case(seed: u64) {
             }
         }
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         at_the_end(
             seed,
             &sets,

@@ -154,6 +154,7 @@ pub(crate) async fn no_method(method: Method, uri: Uri) -> Problem {
 }
 
 /// 500 for a defect; what is known of it stands in the log only.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub(crate) fn defect(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()

@@ -1,5 +1,10 @@
 //! The service: the API over HTTP, the catalogue, and the engine behind both.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a problem is made at most once a request"
+)]
+
 pub(crate) mod body;
 pub(crate) mod engine;
 mod idempotency;

@@ -66,6 +66,9 @@ pub struct TopNSpec {
     pub window_end: Option<usize>,
 }
 
+/// A row's partition, and its place in the partition's tree.
+type Place = (u32, Arc<[u8]>);
+
 /// The first rows of each partition.
 #[derive(Debug)]
 pub struct TopNOperator {
@@ -77,7 +80,7 @@ pub struct TopNOperator {
     order_codec: RowCodec,
     row_codec: RowCodec,
     /// Where each row is: its partition and its place in the partition's tree.
-    by_identity: HashMap<Arc<[u8]>, (u32, Arc<[u8]>)>,
+    by_identity: HashMap<Arc<[u8]>, Place>,
     by_partition: HashMap<Box<[u8]>, u32>,
     partitions: Vec<Partition>,
     free: Vec<u32>,

@@ -221,7 +221,6 @@ impl StepState {
     }
 
     /// Encodes what identifies a step's output rows besides their window.
-    #[must_use]
     ///
     /// # Errors
     /// A column's type cannot be a key.
@@ -544,7 +543,7 @@ pub fn over(
     };
     Ok(Some(match passes {
         None => delta,
-        Some(passes) => keep(delta, &passes)?,
+        Some(passes) => keep(&delta, &passes)?,
     }))
 }
 
@@ -552,7 +551,7 @@ pub fn over(
 ///
 /// # Errors
 /// Not to be expected.
-pub fn keep(delta: Delta, passes: &[bool]) -> Result<Delta, EngineError> {
+pub fn keep(delta: &Delta, passes: &[bool]) -> Result<Delta, EngineError> {
     let rows: Vec<u32> = (0..passes.len() as u32)
         .filter(|row| passes[*row as usize])
         .collect();

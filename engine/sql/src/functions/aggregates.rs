@@ -300,6 +300,7 @@ fn histogram(counts: &[(&ScalarValue, i64)], result: &DataType) -> Result<Scalar
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringViewArray};

@@ -9,10 +9,13 @@ use tidewheel_kernel::aggregate::StateError;
 /// Bytes before a block: its length and its checksum.
 const HEADER: usize = 4 + 8;
 
+/// Event time, and the second part of a row's order.
+type Order = (i64, u64);
+
 /// Rows by event time and the second part of their order, each the bytes of its columns.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowCell {
-    rows: Vec<((i64, u64), Box<[u8]>)>,
+    rows: Vec<(Order, Box<[u8]>)>,
     bytes: usize,
 }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
+
 use super::*;
 use arrow::array::{Array, Float64Array, Int64Array};
 use arrow::util::display::array_value_to_string;

@@ -80,6 +80,7 @@ pub(super) fn function() -> ScalarUDF {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::super::scalar::call;
     use super::*;

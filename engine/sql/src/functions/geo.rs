@@ -114,6 +114,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::super::scalar::call;
     use super::*;

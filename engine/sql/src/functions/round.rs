@@ -96,6 +96,7 @@ fn round_digits(digits: &[u8], keep: usize) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::super::scalar::call;
     use super::*;

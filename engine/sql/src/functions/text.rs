@@ -101,6 +101,7 @@ fn decode_url(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::super::scalar::call;
     use super::*;
