@@ -1,7 +1,7 @@
 //! One SELECT, run for its results: previews of the service and `tidewheel sql`.
 
 use crate::catalogue::policy::Places;
-use crate::catalogue::resolve::{Compiler, Texts};
+use crate::catalogue::resolve::{Compiler, Texts, source};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,7 +15,7 @@ use tidewheel_runtime::{EngineError, RunOptions, Running};
 use tidewheel_sql::plan::{BadRows, Program};
 
 /// The connector that hands rows to whoever asked.
-pub(crate) const CONNECTOR: &str = "preview";
+pub(crate) const CONNECTOR: &str = tidewheel_sql::PREVIEW;
 /// Batches that wait for the reader; then the flow waits.
 const BATCHES_WAITING: usize = 16;
 /// How often a waiting sink looks whether its reader is still there.
@@ -49,12 +49,13 @@ pub(crate) fn compile(
     begin: Begin,
 ) -> Result<Selected, Diagnostics> {
     let files: Vec<_> = texts.values().cloned().collect();
+    let text = source("select", sql);
     let registry = with_preview(&compiler.registry, None);
     let compile = |sets: &[(String, String, String)]| {
         let mut context = compiler.context();
         context.registry = &registry;
         context.sets.extend_from_slice(sets);
-        compile_select(&files, sql, &context)
+        tidewheel_sql::compile_select(&files, &text, &context)
     };
     let mut program = compile(&[])?;
     let sets: Vec<_> = program
@@ -237,17 +238,4 @@ pub(crate) fn names(table: &TableSpec, batch: &ChangeBatch) -> Vec<String> {
     columns
         .map(|column| name(column).unwrap_or_default())
         .collect()
-}
-
-fn compile_select(
-    _files: &[Arc<tidewheel_core::SourceText>],
-    _sql: &str,
-    _context: &tidewheel_sql::CompileContext<'_>,
-) -> Result<Program, Diagnostics> {
-    let mut found = Diagnostics::default();
-    found.push(tidewheel_core::Diagnostic::error(
-        "a SELECT alone cannot be run yet",
-        None,
-    ));
-    Err(found)
 }
