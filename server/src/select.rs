@@ -21,13 +21,15 @@ const BATCHES_WAITING: usize = 16;
 /// How often a waiting sink looks whether its reader is still there.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Where a SELECT begins to read.
+/// Where a SELECT begins to read, or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     /// Where the tables' own options say.
     Table,
     /// At the end: only what comes from now on.
     Now,
+    /// Where the tables' own options say, up to their present end.
+    ToEnd,
 }
 
 /// A SELECT that is compiled.
@@ -83,12 +85,15 @@ pub(crate) fn compile(
     Ok(Selected { program, table })
 }
 
-/// Options that make a table begin elsewhere.
+/// Options that make a table begin or end elsewhere.
 fn begin_options(table: &TableSpec, begin: Begin) -> Vec<(String, String, String)> {
     let set = |option: &str, value: String| (table.name.clone(), option.to_owned(), value);
     let mode = |value: &str| set("scan.startup.mode", value.to_owned());
     match (table.options.get("connector"), begin) {
         (Some("kafka" | "log"), Begin::Now) => vec![mode("latest-offset")],
+        (Some("kafka" | "log"), Begin::ToEnd) => {
+            vec![set("scan.bounded.mode", "latest-offset".to_owned())]
+        }
         _ => Vec::new(),
     }
 }
