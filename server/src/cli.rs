@@ -327,7 +327,7 @@ pub(crate) struct SqlArgs {
     /// their present end.
     #[arg(long, short)]
     pub follow: bool,
-    /// The most rows of the table.
+    /// The most rows of the table; with --follow, stop after that many changes.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub limit: usize,
 }

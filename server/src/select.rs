@@ -1,7 +1,7 @@
 //! One SELECT, run for its results: previews of the service and `tidewheel sql`.
 
 use crate::catalogue::policy::Places;
-use crate::catalogue::resolve::{Compiler, Texts};
+use crate::catalogue::resolve::{Compiler, Texts, source};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,19 +15,21 @@ use tidewheel_runtime::{EngineError, RunOptions, Running};
 use tidewheel_sql::plan::{BadRows, Program};
 
 /// The connector that hands rows to whoever asked.
-pub(crate) const CONNECTOR: &str = "preview";
+pub(crate) const CONNECTOR: &str = tidewheel_sql::PREVIEW;
 /// Batches that wait for the reader; then the flow waits.
 const BATCHES_WAITING: usize = 16;
 /// How often a waiting sink looks whether its reader is still there.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Where a SELECT begins to read.
+/// Where a SELECT begins to read, or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     /// Where the tables' own options say.
     Table,
     /// At the end: only what comes from now on.
     Now,
+    /// Where the tables' own options say, up to their present end.
+    ToEnd,
 }
 
 /// A SELECT that is compiled.
@@ -49,12 +51,13 @@ pub(crate) fn compile(
     begin: Begin,
 ) -> Result<Selected, Diagnostics> {
     let files: Vec<_> = texts.values().cloned().collect();
+    let text = source("select", sql);
     let registry = with_preview(&compiler.registry, None);
     let compile = |sets: &[(String, String, String)]| {
         let mut context = compiler.context();
         context.registry = &registry;
         context.sets.extend_from_slice(sets);
-        compile_select(&files, sql, &context)
+        tidewheel_sql::compile_select(&files, &text, &context)
     };
     let mut program = compile(&[])?;
     let sets: Vec<_> = program
@@ -82,12 +85,15 @@ pub(crate) fn compile(
     Ok(Selected { program, table })
 }
 
-/// Options that make a table begin elsewhere.
+/// Options that make a table begin or end elsewhere.
 fn begin_options(table: &TableSpec, begin: Begin) -> Vec<(String, String, String)> {
     let set = |option: &str, value: String| (table.name.clone(), option.to_owned(), value);
     let mode = |value: &str| set("scan.startup.mode", value.to_owned());
     match (table.options.get("connector"), begin) {
         (Some("kafka" | "log"), Begin::Now) => vec![mode("latest-offset")],
+        (Some("kafka" | "log"), Begin::ToEnd) => {
+            vec![set("scan.bounded.mode", "latest-offset".to_owned())]
+        }
         _ => Vec::new(),
     }
 }
@@ -237,17 +243,4 @@ pub(crate) fn names(table: &TableSpec, batch: &ChangeBatch) -> Vec<String> {
     columns
         .map(|column| name(column).unwrap_or_default())
         .collect()
-}
-
-fn compile_select(
-    _files: &[Arc<tidewheel_core::SourceText>],
-    _sql: &str,
-    _context: &tidewheel_sql::CompileContext<'_>,
-) -> Result<Program, Diagnostics> {
-    let mut found = Diagnostics::default();
-    found.push(tidewheel_core::Diagnostic::error(
-        "a SELECT alone cannot be run yet",
-        None,
-    ));
-    Err(found)
 }

@@ -1,7 +1,6 @@
-//! Tables for people: columns, options without secrets.
+//! Tables for people: types as SQL has them, texts without secrets.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use tidewheel_core::{Registry, TableSpec};
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
@@ -101,25 +100,6 @@ pub(crate) fn masked_sql(text: &str) -> String {
 /// True when a text holds what [`masked_sql`] puts in place of secrets.
 pub(crate) fn is_masked(text: &str) -> bool {
     text.contains("'***'") || text.contains("://***@")
-}
-
-/// A table's options, secrets masked.
-pub(crate) fn options(registry: &Registry, table: &TableSpec) -> Vec<(String, String)> {
-    let secret = registry
-        .for_table(&table.options)
-        .map(|connector| connector.secret_options())
-        .unwrap_or_default();
-    let shown = |(name, value): (&str, &str)| {
-        // A URL says where a table is: shown without its login.
-        let hidden = secret.contains(&name) && name != "url";
-        let value = if hidden {
-            MASK.to_owned()
-        } else {
-            masked_option(name, value)
-        };
-        (name.to_owned(), value)
-    };
-    table.options.iter().map(shown).collect()
 }
 
 /// A type as SQL writes it.

@@ -99,6 +99,95 @@ fn changes_are_seen_as_they_are_written() {
 }
 
 #[test]
+fn previews_and_single_selects_show_results_and_write_nothing() {
+    let (_flow, service) = live();
+    let folder = Arc::clone(&service.folder);
+    let preview = |query: &str, sql: &str| {
+        let path = format!("/api/v1/queries/preview?{query}");
+        service.send(
+            "POST",
+            &path,
+            &[("accept", "text/event-stream")],
+            Some(sql.as_bytes()),
+        )
+    };
+    let sql = "SELECT user_key, COUNT(*) AS n FROM shopper_events GROUP BY user_key";
+    let shown = preview("rows=3&last=1%20min", sql);
+    assert_eq!(shown.status, 200, "{}", shown.text);
+    assert!(
+        shown
+            .header("content-type")
+            .starts_with("text/event-stream")
+    );
+    assert!(shown.text.starts_with("event: columns\n"), "{}", shown.text);
+    assert_eq!(
+        shown.text.matches("event: row").count(),
+        3,
+        "{}",
+        shown.text
+    );
+    assert!(
+        shown.text.contains("{\"reason\":\"rows\",\"rows\":3}"),
+        "{}",
+        shown.text
+    );
+    let ended = preview(
+        "seconds=1",
+        "SELECT type FROM shopper_events WHERE type = 'no such type'",
+    );
+    assert!(ended.text.contains("\"reason\":\"time\""), "{}", ended.text);
+    let wrong = preview("", "SELECT typ FROM shopper_events");
+    assert_eq!(
+        (wrong.status, &wrong.json()["errors"][0]["column"]),
+        (422, &Value::from(8))
+    );
+
+    let sql = "SELECT type, COUNT(*) AS n FROM shopper_events GROUP BY type";
+    let table = run(folder.path(), &["sql", sql, "--from", "log:log"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        text.contains("page_view") && text.contains(" rows"),
+        "{text}"
+    );
+    support_service::simulate(folder.path(), 50);
+    let lines = run(
+        folder.path(),
+        &[
+            "--json",
+            "sql",
+            "SELECT id FROM shopper_events",
+            "--from",
+            "file:events.jsonl",
+        ],
+    );
+    let text = String::from_utf8_lossy(&lines.stdout).into_owned();
+    assert!(text.lines().count() > 40 && text.lines().all(|line| line.starts_with("{\"id\":")));
+    let rows = [
+        "sql",
+        "SELECT id FROM shopper_events",
+        "--from",
+        "log:log",
+        "--follow",
+        "--limit",
+        "2",
+    ];
+    let followed = run(folder.path(), &rows);
+    assert_eq!(String::from_utf8_lossy(&followed.stdout).lines().count(), 2);
+    let names: BTreeSet<String> = std::fs::read_dir(folder.path())
+        .expect("lists")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    let wanted = ["events.jsonl", "log", "queries", "store"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(wanted), "nothing else was written");
+}
+
+#[test]
 fn a_paused_query_writes_nothing_and_others_go_on() {
     let (_flow, service) = live();
     let made = views("pages", "page_view");

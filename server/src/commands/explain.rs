@@ -5,21 +5,13 @@ use crate::error::CliError;
 use crate::load::{program, registry};
 use crate::out;
 
-/// Prints the streaming plan; as JSON, one object with the plan as text.
+/// Prints the streaming plan; as JSON, one object.
 pub(crate) fn explain(args: &QueryArgs, json: bool) -> Result<(), CliError> {
     let program = program(args, &registry())?;
-    let plan = tidewheel_sql::explain(&program);
     if json {
-        let queries: Vec<_> = program.queries.iter().map(|query| &query.name).collect();
-        let sources: Vec<_> = program
-            .sources
-            .iter()
-            .map(|source| &source.spec.name)
-            .collect();
-        let plan = serde_json::json!({ "queries": queries, "sources": sources, "plan": plan });
-        out::line(&plan.to_string());
+        out::line(&tidewheel_sql::explain_json(&program).to_string());
     } else {
-        out::print(&plan);
+        out::print(&tidewheel_sql::explain(&program));
     }
     Ok(())
 }

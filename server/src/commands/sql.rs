@@ -27,25 +27,19 @@ const DEFAULT_FOLDER: &str = "queries";
 /// Runs the SELECT until its inputs end, or Ctrl-C.
 pub(crate) fn sql(args: &SqlArgs, json: bool) -> Result<(), CliError> {
     let registry = Arc::new(registry());
-    let mut sets = sets_of(args.from.as_deref(), None, &args.sets)?;
-    if !args.follow {
+    let sets = sets_of(args.from.as_deref(), None, &args.sets)?;
+    let begin = if args.follow {
+        Begin::Table
+    } else {
         // What has no end is read to its present end.
-        let all = tidewheel_sql::ALL_SOURCES.to_owned();
-        sets.insert(
-            0,
-            (
-                all,
-                "scan.bounded.mode".to_owned(),
-                "latest-offset".to_owned(),
-            ),
-        );
-    }
+        Begin::ToEnd
+    };
     let compiler = Compiler {
         registry: Arc::clone(&registry),
         environment: std::env::vars().collect(),
         sets,
     };
-    let selected = compile(&compiler, &declared(args)?, &args.select, Begin::Table);
+    let selected = compile(&compiler, &declared(args)?, &args.select, begin);
     let selected = selected.map_err(CliError::Sql)?;
     let selecting = Selecting::start(&selected, &registry, &RunOptions::default())?;
     let stop = Stop::listen();
@@ -56,8 +50,9 @@ pub(crate) fn sql(args: &SqlArgs, json: bool) -> Result<(), CliError> {
         }
         match selecting.results.recv_timeout(LOOK) {
             Ok(batch) if args.follow => {
-                results.count += batch.len();
-                print_changes(&selected, &batch, json);
+                let rows = batch.len().min(args.limit - results.count);
+                results.count += rows;
+                print_changes(&selected, &batch, rows, json);
             }
             Ok(batch) => results.add(&selected, &batch),
             Err(RecvTimeoutError::Timeout) => {
@@ -125,10 +120,10 @@ fn texts_of(rows: &RecordBatch, row: usize) -> Vec<String> {
     rows.columns().iter().map(cell).collect()
 }
 
-fn print_changes(selected: &Selected, batch: &ChangeBatch, json: bool) {
+fn print_changes(selected: &Selected, batch: &ChangeBatch, rows: usize, json: bool) {
     let names = names(&selected.table, batch);
     let mut text = String::new();
-    for (row, op) in batch.ops.iter().enumerate() {
+    for (row, op) in batch.ops.iter().enumerate().take(rows) {
         let deleted = *op == Op::Delete;
         if json {
             let op = if deleted { "delete" } else { "upsert" };

@@ -24,6 +24,12 @@ function exampleOf(parameter) {
   return of === undefined ? "" : String(of);
 }
 
+// Text in which `this` is code.
+function prose(name, text) {
+  const parts = text.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
+  return element(name, {}, ...parts);
+}
+
 // The body's fields: for SQL one big field, and the kind that is sent.
 function bodyForm(operation, document_) {
   const content = operation.requestBody?.content;
@@ -67,7 +73,7 @@ async function show(response, out, status) {
 function operationNode(path, method, operation, document_) {
   const id = operation.operationId;
   const form = element("div");
-  if (operation.description) form.append(element("p", {}, operation.description));
+  if (operation.description) form.append(prose("p", operation.description));
   const fields = [];
   for (const parameter of operation.parameters ?? []) {
     const input = element("input", { value: exampleOf(parameter) });
@@ -116,7 +122,7 @@ function operationNode(path, method, operation, document_) {
   form.append(element("p", {}, go, " ", status), command, out);
   const answers = element("table");
   for (const [code, answer] of Object.entries(operation.responses ?? {})) {
-    answers.append(element("tr", {}, element("td", {}, code), element("td", {}, answer.description ?? "")));
+    answers.append(element("tr", {}, element("td", {}, code), prose("td", answer.description ?? "")));
   }
   form.append(element("h4", {}, "Answers"), answers);
   const summary = element("summary", {},

@@ -8,7 +8,7 @@ use super::super::{
     streams, time_text,
 };
 use super::replies::{Any, Named};
-use super::submit::plan_of;
+use super::submit::own_queries;
 use crate::catalogue::file_of;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -25,6 +25,9 @@ pub(crate) struct PlanBody {
     pub name: String,
     /// The streaming plan, as text.
     pub plan: String,
+    /// The same, for programs.
+    #[schema(value_type = Object)]
+    pub explained: serde_json::Value,
 }
 
 /// Counters of a query, since it began.
@@ -122,9 +125,10 @@ pub(super) async fn plan(
     Path(name): Path<String>,
 ) -> Result<Json<PlanBody>, Problem> {
     check(&app, &name)?;
-    let plan = plan_of(&app.catalogue.view().program, &name);
+    let own = own_queries(&app.catalogue.view().program, &name);
     Ok(Json(PlanBody {
-        plan: crate::tables::masked_text(&plan),
+        plan: crate::tables::masked_text(&tidewheel_sql::explain(&own)),
+        explained: tidewheel_sql::explain_json(&own),
         name,
     }))
 }

@@ -152,7 +152,8 @@ pub(super) async fn validate(
         let name = body.name.unwrap_or_else(|| UNNAMED.to_owned());
         crate::catalogue::names::check(&name).map_err(Problem::unfit)?;
         let program = app.catalogue.validate(&name, &body.sql)?;
-        let plan = crate::tables::masked_text(&plan_of(&program, &name));
+        let plan =
+            crate::tables::masked_text(&tidewheel_sql::explain(&own_queries(&program, &name)));
         let of_file = |d: &&tidewheel_core::Diagnostic| {
             crate::catalogue::resolve::query_of(d).is_none_or(|file| file == name)
         };
@@ -171,11 +172,11 @@ pub(super) async fn validate(
     .await?
 }
 
-/// The plan of one file's queries.
-pub(super) fn plan_of(program: &Program, name: &str) -> String {
+/// The program with one file's queries only.
+pub(super) fn own_queries(program: &Program, name: &str) -> Program {
     let mut own = program.clone();
     own.queries.retain(|query| file_of(&query.name) == name);
-    tidewheel_sql::explain(&own)
+    own
 }
 
 /// Results of a SELECT, as they come

@@ -6,15 +6,14 @@ use super::super::problem::Problem;
 use super::super::time_text;
 use super::replies::{Any, Named};
 use crate::catalogue::{View, file_of, sources_of};
-use crate::tables::{masked_text, options, sql_type};
+use crate::tables::{masked_option, masked_text};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_connectors::lookup::Lookups;
-use tidewheel_core::{Registry, TableSpec};
-use tidewheel_sql::plan::BadRows;
+use tidewheel_sql::{TableInfo, TableKind};
 use utoipa::ToSchema;
 
 /// A table.
@@ -23,12 +22,15 @@ pub(crate) struct TableBody {
     /// Its name.
     #[schema(example = "shopper_events")]
     pub name: String,
-    /// `source`, `sink` or `side` (takes bad or late rows).
+    /// `source` (or used by nothing), `sink` (bad and late rows too), or `view`.
     pub role: String,
+    /// The file that declares it.
+    #[schema(example = "events.sql")]
+    pub file: String,
     /// Its connector.
     #[schema(example = "kafka")]
     pub connector: String,
-    /// Its physical columns.
+    /// Its columns, computed ones included.
     pub columns: Vec<ColumnBody>,
     /// Its PRIMARY KEY; empty for one that only grows.
     pub primary_key: Vec<String>,
@@ -101,7 +103,7 @@ pub(crate) struct PartitionBody {
 /// All tables.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct TableList {
-    /// Each table that some query reads or writes.
+    /// Each table and view of the folder.
     pub tables: Vec<TableBody>,
 }
 
@@ -133,78 +135,83 @@ fn source_body(status: &SourceStatus) -> SourceBody {
     }
 }
 
-fn body(registry: &Registry, table: &TableSpec, role: &str) -> TableBody {
-    let name = |column: &usize| table.schema.field(*column).name().clone();
-    let feature_key = Lookups::key_columns(table).unwrap_or_default();
-    let columns = table.schema.fields().iter();
+fn body(info: &TableInfo) -> TableBody {
+    let columns = info.columns.iter();
+    let options = info.options.iter();
     TableBody {
-        name: table.name.clone(),
-        role: role.to_owned(),
-        connector: table.options.get_or("connector", "").to_owned(),
+        name: info.name.clone(),
+        role: match info.kind {
+            TableKind::Source => "source",
+            TableKind::Sink => "sink",
+            TableKind::View => "view",
+        }
+        .to_owned(),
+        file: info.file.clone(),
+        connector: info.options.get("connector").cloned().unwrap_or_default(),
         columns: columns
-            .map(|field| ColumnBody {
-                name: field.name().clone(),
-                data_type: sql_type(field.data_type()),
+            .map(|column| ColumnBody {
+                name: column.name.clone(),
+                data_type: column.data_type.clone(),
             })
             .collect(),
-        primary_key: table.primary_key.iter().map(name).collect(),
-        feature_key: feature_key.iter().map(name).collect(),
-        options: options(registry, table).into_iter().collect(),
+        primary_key: info.primary_key.clone(),
+        feature_key: Vec::new(),
+        // What the connector does not call a secret may hold one: a login in a URL.
+        options: options
+            .map(|(name, value)| (name.clone(), masked_option(name, value)))
+            .collect(),
         read_by: Vec::new(),
         written_by: Vec::new(),
         source: None,
     }
 }
 
-/// All tables that the program knows, by name.
-fn all(registry: &Registry, view: &View, statuses: &[SourceStatus]) -> BTreeMap<String, TableBody> {
+/// All tables of the catalogue, by name.
+fn all(view: &View, statuses: &[SourceStatus]) -> BTreeMap<String, TableBody> {
     let program = &view.program;
-    let mut tables: BTreeMap<String, TableBody> = BTreeMap::new();
-    let mut read_by: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    let listed = program.tables.iter();
+    let mut tables: BTreeMap<String, TableBody> =
+        listed.map(|info| (info.name.clone(), body(info))).collect();
     for query in &program.queries {
         let file = file_of(&query.name);
+        if let Some(table) = tables.get_mut(&query.sink.name) {
+            let key = Lookups::key_columns(&query.sink).unwrap_or_default();
+            let name = |column: &usize| query.sink.schema.field(*column).name().clone();
+            table.feature_key = key.iter().map(name).collect();
+            add(&mut table.written_by, file);
+        }
         let mut sources = Vec::new();
         sources_of(&query.root, &mut sources);
-        for source in sources {
-            read_by.entry(source).or_default().insert(file);
-        }
-        let table = tables
-            .entry(query.sink.name.clone())
-            .or_insert_with(|| body(registry, &query.sink, "sink"));
-        if !table.written_by.iter().any(|known| known == file) {
-            table.written_by.push(file.to_owned());
+        for source in sources
+            .into_iter()
+            .filter_map(|source| program.sources.get(source))
+        {
+            if let Some(table) = tables.get_mut(&source.spec.name) {
+                add(&mut table.read_by, file);
+            }
         }
     }
-    for (number, source) in program.sources.iter().enumerate() {
-        let table = tables
-            .entry(source.spec.name.clone())
-            .or_insert_with(|| body(registry, &source.spec, "source"));
-        let readers = read_by.remove(&number).unwrap_or_default();
-        table.read_by = readers.into_iter().map(str::to_owned).collect();
-        let status = statuses
-            .iter()
-            .find(|status| status.table == source.spec.name);
-        table.source = status.map(source_body);
-        let bad = match &source.bad_rows {
-            BadRows::DeadLetter(table) => Some(table),
-            BadRows::Drop | BadRows::Fail => None,
-        };
-        for side in bad.into_iter().chain(&source.late_rows_table) {
-            tables
-                .entry(side.name.clone())
-                .or_insert_with(|| body(registry, side, "side"));
+    for status in statuses {
+        if let Some(table) = tables.get_mut(&status.table) {
+            table.source = Some(source_body(status));
         }
     }
     tables
 }
 
+fn add(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
 /// All tables
 #[utoipa::path(
     get, path = "/api/v1/tables", tag = "tables", operation_id = "listTables",
-    responses((status = 200, body = TableList, description = "Each table that some query uses"), Any)
+    responses((status = 200, body = TableList, description = "Each table and view of the folder"), Any)
 )]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<TableList> {
-    let tables = all(&app.registry, &app.catalogue.view(), &app.engine.sources());
+    let tables = all(&app.catalogue.view(), &app.engine.sources());
     Json(TableList {
         tables: tables.into_values().collect(),
     })
@@ -220,10 +227,10 @@ pub(super) async fn read(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<TableBody>, Problem> {
-    let mut tables = all(&app.registry, &app.catalogue.view(), &app.engine.sources());
+    let mut tables = all(&app.catalogue.view(), &app.engine.sources());
     tables.remove(&name).map(Json).ok_or_else(|| {
         Problem::not_found(format!(
-            "no query uses a table '{}'; GET /api/v1/tables lists all",
+            "there is no table '{}'; GET /api/v1/tables lists all",
             name.escape_debug()
         ))
     })
