@@ -77,7 +77,8 @@ fn oracle(rows: &[Row], state_ttl: Option<i64>, frontier: i64) -> BTreeMap<Strin
         let end = time + state_ttl.unwrap_or(0);
         out.insert(key, (value, end));
     }
-    out.retain(|_, (_, end)| *end > frontier);
+    // Without a time to live, the end is only what a reader counts its own from.
+    out.retain(|_, (_, end)| state_ttl.is_none() || *end > frontier);
     out
 }
 
