@@ -1,8 +1,9 @@
 //! Reading a table from a log.
 
 use super::reader::{Batch, LogReader, Start};
-use super::{LogWriter, connector};
+use super::{LogWriter, connector, folder};
 use crate::scan_options::specific_offsets;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::time::{OFFSET_MAX, PARTITION_MAX};
@@ -47,6 +48,31 @@ struct Partition {
     said_at_end: Option<Duration>,
 }
 
+/// Where to begin so that no record from `from_ms` on is left out and few before it are read: at
+/// the newest segment that begins before that time. Timestamps are those of appending, so they
+/// ascend but for a clock that is set.
+fn start_at(path: &Path, partition: u32, from_ms: Option<i64>) -> Start {
+    let folder = folder::partition_path(path, partition);
+    let Ok(segments) = folder::segments(&folder) else {
+        return Start::Earliest;
+    };
+    let mut batch = Batch::default();
+    for base in segments.into_iter().rev() {
+        let start = Start::Offset(base);
+        let first = LogReader::open(path, partition, start).and_then(|mut reader| {
+            reader.read(1, &mut batch)?;
+            Ok(batch.records.first().map(|record| record.timestamp_ms))
+        });
+        match first {
+            Ok(first) if first < from_ms && first.is_some() => return start,
+            Ok(_) => {}
+            // Retention may have taken it meanwhile: then what is left is all there is.
+            Err(_) => return Start::Earliest,
+        }
+    }
+    Start::Earliest
+}
+
 impl LogSource {
     pub(super) fn open(request: &SourceRequest) -> Result<Self, ConnectorError> {
         let options = &request.table.options;
@@ -69,19 +95,19 @@ impl LogSource {
             .partitions();
         let mut partitions = Vec::new();
         let mut bytes_total = 0;
-        let mut first_offset = 0;
+        let mut cut = false;
         for number in 0..count.min(PARTITION_MAX) {
             let requested = request.start.get(&number);
             let start = match requested.or(specific.get(&number)) {
                 Some(offset) if requested.is_some() || request.from_ms.is_none() => {
                     Start::Offset(*offset)
                 }
-                _ if request.from_ms.is_some() => Start::Earliest,
+                _ if request.from_ms.is_some() => start_at(&path, number, request.from_ms),
                 None if mode == "latest-offset" => Start::Latest,
                 _ => Start::Earliest,
             };
             let reader = LogReader::open(&path, number, start).map_err(on_path)?;
-            first_offset = first_offset.max(reader.next_offset());
+            cut |= matches!(start, Start::Earliest) && reader.next_offset() > 0;
             let mut end = None;
             if bounded {
                 bytes_total += reader.bytes_ahead().map_err(on_path)?;
@@ -107,7 +133,7 @@ impl LogSource {
             wants_keys: wants("key"),
             wants_headers: wants("headers"),
             from_ms: request.from_ms,
-            cut: first_offset > 0,
+            cut,
             bounded,
             bytes_total,
             bytes_read: 0,
