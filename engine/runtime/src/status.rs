@@ -91,8 +91,6 @@ pub struct QueryHandle {
     pub name: String,
     /// The table that it writes.
     pub table: TableSpec,
-    /// For each column of its changes, its index in the table's schema.
-    pub columns: Vec<usize>,
     /// Its counters.
     pub stats: Stats,
     /// Time from event to sink.
@@ -116,12 +114,11 @@ pub struct QueryHandle {
 impl QueryHandle {
     /// A query that is being built.
     #[must_use]
-    pub fn new(id: QueryId, name: String, table: TableSpec, columns: Vec<usize>) -> Self {
+    pub fn new(id: QueryId, name: String, table: TableSpec) -> Self {
         Self {
             id,
             name,
             table,
-            columns,
             stats: Stats::default(),
             freshness: Freshness::default(),
             paused: AtomicBool::new(false),
@@ -415,12 +412,6 @@ impl SourceHandle {
     pub fn frontier(&self) -> Option<EventTime> {
         let frontier = self.stats.frontier.0.load(Relaxed);
         (frontier != NO_TIME).then_some(frontier)
-    }
-
-    /// True while it is being read back to its end.
-    #[must_use]
-    pub fn is_behind(&self) -> bool {
-        self.time.lock().0.behind
     }
 
     /// How far it is.

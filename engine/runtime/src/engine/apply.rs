@@ -143,12 +143,7 @@ impl State {
         let chain = Arc::new(chain);
         let id = self.next_query;
         self.next_query += 1;
-        let handle = Arc::new(QueryHandle::new(
-            id,
-            query.name.clone(),
-            query.sink.clone(),
-            query.sink_columns.clone(),
-        ));
+        let handle = Arc::new(QueryHandle::new(id, query.name.clone(), query.sink.clone()));
         // Who writes the same table now is replaced or removed, or writes other columns of it.
         let writers = self.queries.values();
         let after: Vec<Receiver<()>> = writers
