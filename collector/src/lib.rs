@@ -1,0 +1,1 @@
+//! The Snowplow collector: takes events from trackers and writes them to a topic.

@@ -1,0 +1,1 @@
+//! Checkpoints: the state of a pipeline at one barrier, kept in an object store.
