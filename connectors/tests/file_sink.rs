@@ -107,10 +107,7 @@ fn queries_that_write_one_table_share_its_file() {
     let table = spec(&path, 0, &[]);
     let env = tables::env();
     let connector = env.registry().connector("file").expect("file");
-    let request = tidewheel_core::SinkRequest {
-        table: table.clone(),
-        env: env.clone(),
-    };
+    let request = tidewheel_core::SinkRequest::new(table.clone(), env.clone());
     let mut first = connector.sink(&request).expect("opens");
     first
         .write(&upserts(&table, &rows("a")), &progress(1))

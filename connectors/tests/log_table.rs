@@ -264,14 +264,14 @@ fn batch() -> ChangeBatch {
 fn rows_are_written_as_json_and_read_back() {
     let write = |primary_key: Vec<usize>| {
         let folder = tempfile::tempdir().expect("tempdir");
-        let request = SinkRequest {
-            table: table(
+        let request = SinkRequest::new(
+            table(
                 folder.path(),
                 primary_key,
                 &[("partitions", "2"), ("fsync", "always")],
             ),
-            env: Arc::new(SystemEnv::new(Registry::default())),
-        };
+            Arc::new(SystemEnv::new(Registry::default())),
+        );
         let mut sink = LogConnector.sink(&request).expect("opens");
         sink.write(&batch(), &Progress::default()).expect("writes");
         sink.close().expect("closes");

@@ -80,7 +80,9 @@ fn table(path: &Path, name: &str, columns: &[usize], more: &[(&str, &str)]) -> T
 fn sink(connector: &StoreConnector, table: TableSpec) -> Box<dyn tidewheel_core::Sink> {
     connector.check(&table, true).expect("checks");
     let env = Arc::new(Clock(Registry::default()));
-    connector.sink(&SinkRequest { table, env }).expect("opens")
+    connector
+        .sink(&SinkRequest::new(table, env))
+        .expect("opens")
 }
 
 fn stands(path: &Path, now: i64) -> BTreeMap<String, Value> {

@@ -108,10 +108,7 @@ pub fn try_open(table: &TableSpec) -> Result<Box<dyn Sink>, ConnectorError> {
     let env = env();
     let connector = Arc::clone(env.registry().for_table(&table.options)?);
     connector.check(table, true)?;
-    connector.sink(&SinkRequest {
-        table: table.clone(),
-        env: Arc::clone(&env),
-    })
+    connector.sink(&SinkRequest::new(table.clone(), Arc::clone(&env)))
 }
 
 /// The first error of a table's check.

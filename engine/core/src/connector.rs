@@ -33,6 +33,20 @@ impl ConnectorError {
     }
 }
 
+impl SinkRequest {
+    /// A table written by nobody in particular, from its beginning.
+    #[must_use]
+    pub fn new(table: TableSpec, env: Arc<dyn Env>) -> Self {
+        Self {
+            table,
+            query: String::new(),
+            owner: None,
+            resume: None,
+            env,
+        }
+    }
+}
+
 impl From<crate::OptionError> for ConnectorError {
     fn from(error: crate::OptionError) -> Self {
         Self {
@@ -127,11 +141,28 @@ pub trait Source: Send {
     }
 }
 
+/// Who writes, where checkpoints are taken: processes with the same name are one pipeline, of which
+/// only the one with the highest epoch may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The epoch that this process has claimed.
+    pub epoch: u64,
+}
+
 /// What a sink is opened with.
 #[derive(Clone)]
 pub struct SinkRequest {
     /// The table.
     pub table: TableSpec,
+    /// The query that writes: what a sink remembers of its progress stands under this name.
+    pub query: String,
+    /// Set where checkpoints are taken.
+    pub owner: Option<Owner>,
+    /// What [`Sink::position`] gave at the checkpoint that the query goes on from: what was written
+    /// after that is to be taken back, or written over.
+    pub resume: Option<Vec<u8>>,
     /// Time, randomness and the other connectors.
     pub env: Arc<dyn Env>,
 }
@@ -155,6 +186,8 @@ pub enum SinkError {
 ///
 /// # Contract
 /// - When `write` returns `Ok`, the store has acknowledged every row of the batch.
+/// - Where `progress` is not empty, a store that can remembers it before the values are written, so
+///   that whoever goes on from an older state knows what a reader may have seen.
 /// - Writing a batch again, whole or in part, changes nothing.
 pub trait Sink: Send {
     /// Writes the changes, in order, and waits for the acknowledgement.
@@ -171,6 +204,22 @@ pub trait Sink: Send {
     }
     /// How many single writes (keys, fields, lines) were acknowledged so far.
     fn writes(&self) -> u64;
+    /// The farthest progress that was given to `write` by whoever wrote this query's values last,
+    /// as the store itself remembers it. `None`: it remembers none.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+        Ok(None)
+    }
+    /// Makes all that was written durable, and says where the store is, for
+    /// [`SinkRequest::resume`]. Empty where it has no place to go back to.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
+        Ok(Vec::new())
+    }
 }
 
 /// A kind of table, by the option `connector`.

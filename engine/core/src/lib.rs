@@ -16,7 +16,7 @@ pub mod time;
 
 pub use change::{ChangeBatch, Op, Progress};
 pub use connector::{
-    Connector, ConnectorError, Registry, Sink, SinkError, SinkRequest, Source, SourceError,
+    Connector, ConnectorError, Owner, Registry, Sink, SinkError, SinkRequest, Source, SourceError,
     SourceEvent, SourceRequest,
 };
 pub use decode::{BadRow, DecodeRequest, Decoded, Decoder, Format, ReadColumn};

@@ -128,7 +128,11 @@ impl State {
         (Box::new(shard), sender, to_shard)
     }
 
-    fn open_sink(&self, table: &TableSpec) -> Result<Box<dyn tidewheel_core::Sink>, EngineError> {
+    fn open_sink(
+        &self,
+        table: &TableSpec,
+        query: &str,
+    ) -> Result<Box<dyn tidewheel_core::Sink>, EngineError> {
         let connector = self
             .shared
             .env
@@ -136,8 +140,8 @@ impl State {
             .for_table(&table.options)
             .map_err(Self::refused(table))?;
         let request = SinkRequest {
-            table: table.clone(),
-            env: Arc::clone(&self.shared.env),
+            query: query.to_owned(),
+            ..SinkRequest::new(table.clone(), Arc::clone(&self.shared.env))
         };
         connector.sink(&request).map_err(Self::refused(table))
     }
@@ -162,7 +166,7 @@ impl State {
             Arc::clone(handle),
             (before, after),
             Arc::clone(chain),
-            self.open_sink(&chain.sink)?,
+            self.open_sink(&chain.sink, &chain.name)?,
             inbox,
             self.feedback.clone(),
             tail,
@@ -185,7 +189,7 @@ impl State {
         let shared = &self.shared;
         let (sender, inbox) = channel(shared.executor.as_ref(), SIDE_WAITING);
         let task = SideTask {
-            sink: self.open_sink(table)?,
+            sink: self.open_sink(table, "")?,
             table: table.clone(),
             inbox,
             env: Arc::clone(&shared.env),

@@ -1,0 +1,167 @@
+//! What stands around every object: what it is, in which version, and a checksum, so that one that
+//! is torn, damaged or foreign is never taken for whole.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8 | `TIDEWHLC` |
+//! | 8..10 | version of the format, little-endian |
+//! | 10 | kind: 1 manifest, 2 data, 3 lease |
+//! | 11..16 | zero |
+//! | 16..24 | length of the content, little-endian |
+//! | 24..40 | XXH3, 128 bits, of bytes 0..24 and the content, little-endian |
+//! | 40.. | the content |
+
+use xxhash_rust::xxh3::Xxh3;
+
+/// The version that is written.
+pub const VERSION: u16 = 1;
+/// Bytes before the content.
+pub const HEADER: usize = 40;
+
+const MAGIC: &[u8; 8] = b"TIDEWHLC";
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What is where.
+    Manifest = 1,
+    /// Pieces of state.
+    Data = 2,
+    /// A claim to write.
+    Lease = 3,
+}
+
+/// An object is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// Shorter than it says, or than any object.
+    #[error("it is torn: {have} bytes of {want}")]
+    Torn {
+        /// Bytes that are there.
+        have: u64,
+        /// Bytes that should be.
+        want: u64,
+    },
+    /// Bytes were changed.
+    #[error("its checksum does not match: it is damaged")]
+    Damaged,
+    /// Not an object of this program.
+    #[error("it is not a checkpoint of Tidewheel")]
+    Foreign,
+    /// Written by a later program.
+    #[error("it has version {0} of the format, and this program reads up to {VERSION}")]
+    Version(u16),
+    /// Whole, but its content makes no sense.
+    #[error("its content cannot be read: {0}")]
+    Content(String),
+}
+
+/// An object under construction: a place for the header, to which content is appended.
+#[must_use]
+pub fn begin() -> Vec<u8> {
+    vec![0; HEADER]
+}
+
+/// Completes an object that [`begin`] began.
+#[must_use]
+pub fn seal(kind: Kind, mut object: Vec<u8>) -> Vec<u8> {
+    if object.len() < HEADER {
+        object.resize(HEADER, 0);
+    }
+    let length = (object.len() - HEADER) as u64;
+    object[0..8].copy_from_slice(MAGIC);
+    object[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    object[10] = kind as u8;
+    object[11..16].fill(0);
+    object[16..24].copy_from_slice(&length.to_le_bytes());
+    let sum = checksum(&object);
+    object[24..HEADER].copy_from_slice(&sum.to_le_bytes());
+    object
+}
+
+/// The content of an object, once all about it has been checked.
+///
+/// # Errors
+/// See [`FormatError`].
+pub fn open(kind: Kind, object: &[u8]) -> Result<&[u8], FormatError> {
+    let have = object.len() as u64;
+    if object.len() < HEADER {
+        return Err(FormatError::Torn {
+            have,
+            want: HEADER as u64,
+        });
+    }
+    if &object[0..8] != MAGIC {
+        return Err(FormatError::Foreign);
+    }
+    let version = u16::from_le_bytes([object[8], object[9]]);
+    if version == 0 || version > VERSION {
+        return Err(FormatError::Version(version));
+    }
+    let mut length = [0; 8];
+    length.copy_from_slice(&object[16..24]);
+    let want = u64::from_le_bytes(length).saturating_add(HEADER as u64);
+    if have < want {
+        return Err(FormatError::Torn { have, want });
+    }
+    let mut sum = [0; 16];
+    sum.copy_from_slice(&object[24..HEADER]);
+    if have != want || u128::from_le_bytes(sum) != checksum(object) || object[10] != kind as u8 {
+        return Err(FormatError::Damaged);
+    }
+    Ok(&object[HEADER..])
+}
+
+fn checksum(object: &[u8]) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(&object[0..24]);
+    hash.update(&object[HEADER..]);
+    hash.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sealed(content: &[u8]) -> Vec<u8> {
+        let mut object = begin();
+        object.extend_from_slice(content);
+        seal(Kind::Data, object)
+    }
+
+    proptest! {
+        #[test]
+        fn content_comes_back(content: Vec<u8>) {
+            prop_assert_eq!(open(Kind::Data, &sealed(&content)), Ok(&content[..]));
+        }
+
+        #[test]
+        fn a_torn_object_is_never_taken_for_whole(content: Vec<u8>, cut: prop::sample::Index) {
+            let object = sealed(&content);
+            let cut = cut.index(object.len());
+            prop_assert!(open(Kind::Data, &object[..cut]).is_err());
+        }
+
+        #[test]
+        fn a_flipped_bit_is_found(content: Vec<u8>, bit: prop::sample::Index) {
+            let mut object = sealed(&content);
+            let bit = bit.index(object.len() * 8);
+            object[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(open(Kind::Data, &object).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_refused(bytes: Vec<u8>) {
+            prop_assert!(open(Kind::Manifest, &bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn one_kind_is_not_another_and_more_bytes_are_damage() {
+        let mut object = sealed(b"x");
+        assert_eq!(open(Kind::Manifest, &object), Err(FormatError::Damaged));
+        object.push(0);
+        assert_eq!(open(Kind::Data, &object), Err(FormatError::Damaged));
+    }
+}

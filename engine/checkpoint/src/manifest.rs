@@ -1,0 +1,100 @@
+//! What a checkpoint holds, and where.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A stretch of a data object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The object's name within the pipeline.
+    pub object: String,
+    /// Where it begins in the object's content.
+    pub offset: u64,
+    /// Its length, bytes.
+    pub length: u64,
+}
+
+/// A checkpoint: for each source, its place and the state of the queries that read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The epoch of its writer.
+    pub epoch: u64,
+    /// Its number within the epoch, from 1.
+    pub number: u64,
+    /// When its barrier was sent, wall clock, milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// How long it took from the barrier until all state was gathered, milliseconds.
+    pub gather_ms: u64,
+    /// The program that wrote it.
+    pub version: String,
+    /// How many shards held the state.
+    pub shards: u32,
+    /// The sources.
+    pub sources: Vec<SourceEntry>,
+}
+
+/// A source table at its barrier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceEntry {
+    /// The table's name.
+    pub name: String,
+    /// Of its definition.
+    pub fingerprint: u64,
+    /// By partition, the offset of the next record.
+    pub offsets: BTreeMap<u32, u64>,
+    /// Highest event time seen, microseconds since the Unix epoch; `None`: no row came.
+    pub frontier: Option<i64>,
+    /// Times, idleness, memory of repeats.
+    pub scan: Piece,
+    /// State that queries with the same key share.
+    pub groups: Vec<GroupEntry>,
+    /// The queries.
+    pub queries: Vec<QueryEntry>,
+}
+
+/// State that queries with the same key share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupEntry {
+    /// Its number in the source's program at the time.
+    pub group: u32,
+    /// For each shard, a full save and the increments after it, in their order.
+    pub shards: Vec<Vec<Piece>>,
+}
+
+/// A query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryEntry {
+    /// Its name.
+    pub name: String,
+    /// Of its statement and all that it uses.
+    pub fingerprint: u64,
+    /// The group that its windows stand in.
+    pub group: Option<u32>,
+    /// For each shard, the set that they are there.
+    pub sets: Vec<u32>,
+    /// For each shard, the state that is its own.
+    pub shards: Vec<Piece>,
+    /// The state of its sink: operators over all shards, writes under way, the sink's own place.
+    pub sink: Piece,
+}
+
+impl Manifest {
+    /// All pieces.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.sources.iter().flat_map(|source| {
+            let groups = source.groups.iter().flat_map(|group| &group.shards);
+            let queries = source.queries.iter();
+            let of_queries = queries.flat_map(|query| query.shards.iter().chain([&query.sink]));
+            let all = std::iter::once(&source.scan).chain(groups.flatten());
+            all.chain(of_queries)
+        })
+    }
+
+    /// Bytes of state that it stands for.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.pieces().map(|piece| piece.length).sum()
+    }
+}

@@ -1,0 +1,312 @@
+//! Writes, finds, reads and removes checkpoints.
+
+use crate::envelope::{self, FormatError, HEADER, Kind};
+use crate::manifest::{Manifest, Piece};
+use crate::storage::{Storage, StorageError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+const MANIFEST: &str = "manifest-";
+const DATA: &str = "data-";
+
+/// A checkpoint's name: the epoch of its writer, and its number within. Later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// The epoch.
+    pub epoch: u64,
+    /// The number.
+    pub number: u64,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number)
+    }
+}
+
+impl std::str::FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('-').and_then(|(epoch, number)| {
+            Some(Self {
+                epoch: epoch.parse().ok()?,
+                number: number.parse().ok()?,
+            })
+        });
+        parts.ok_or_else(|| format!("'{text}' is no checkpoint's name; they look like 3-17"))
+    }
+}
+
+impl Name {
+    // Padded, so that names sort as numbers do.
+    fn object(self, prefix: &str) -> String {
+        format!("{prefix}{:010}-{:012}", self.epoch, self.number)
+    }
+
+    fn of_object(name: &str, prefix: &str) -> Option<Self> {
+        name.strip_prefix(prefix)?.parse().ok()
+    }
+}
+
+/// A data object under construction.
+#[derive(Debug)]
+pub struct Data {
+    name: Name,
+    object: Vec<u8>,
+}
+
+impl Data {
+    /// An empty one for this checkpoint.
+    #[must_use]
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            object: envelope::begin(),
+        }
+    }
+
+    /// Appends a piece.
+    pub fn add(&mut self, bytes: &[u8]) -> Piece {
+        let offset = (self.object.len() - HEADER) as u64;
+        self.object.extend_from_slice(bytes);
+        Piece {
+            object: self.name.object(DATA),
+            offset,
+            length: bytes.len() as u64,
+        }
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        (self.object.len() - HEADER) as u64
+    }
+
+    /// True without any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A checkpoint in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: Name,
+    /// What it says, or why it cannot be read.
+    pub manifest: Result<Manifest, FormatError>,
+}
+
+/// A checkpoint that was read whole.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What is where.
+    pub manifest: Manifest,
+    objects: BTreeMap<String, Arc<Vec<u8>>>,
+}
+
+impl Loaded {
+    /// A piece's bytes.
+    ///
+    /// # Errors
+    /// It does not lie in its object.
+    pub fn piece(&self, piece: &Piece) -> Result<&[u8], FormatError> {
+        let outside = || FormatError::Content(format!("a piece lies outside of {}", piece.object));
+        let object = self.objects.get(&piece.object).ok_or_else(outside)?;
+        let begin = usize::try_from(piece.offset).map_err(|_| outside())?;
+        let length = usize::try_from(piece.length).map_err(|_| outside())?;
+        let begin = begin.checked_add(HEADER).ok_or_else(outside)?;
+        let end = begin.checked_add(length).ok_or_else(outside)?;
+        object.get(begin..end).ok_or_else(outside)
+    }
+}
+
+/// The checkpoints of one pipeline.
+#[derive(Clone)]
+pub struct CheckpointStore {
+    storage: Arc<dyn Storage>,
+    pipeline: String,
+}
+
+impl CheckpointStore {
+    /// Those of a pipeline, in a store.
+    pub fn new(storage: Arc<dyn Storage>, pipeline: impl Into<String>) -> Self {
+        let pipeline = pipeline.into();
+        Self { storage, pipeline }
+    }
+
+    /// The pipeline.
+    #[must_use]
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    pub(crate) fn path(&self, object: &str) -> String {
+        format!("{}/{object}", self.pipeline)
+    }
+
+    /// Writes a checkpoint: its data, then its manifest. Before that has happened it is not there.
+    ///
+    /// # Errors
+    /// The store is away, full or refuses.
+    pub fn write(&self, data: Data, manifest: &Manifest) -> Result<(), StorageError> {
+        let name = data.name;
+        let path = self.path(&name.object(DATA));
+        self.storage
+            .put(&path, envelope::seal(Kind::Data, data.object))?;
+        let mut object = envelope::begin();
+        serde_json::to_writer_pretty(&mut object, manifest)
+            .map_err(|error| StorageError(error.to_string()))?;
+        let path = self.path(&name.object(MANIFEST));
+        self.storage
+            .put(&path, envelope::seal(Kind::Manifest, object))
+    }
+
+    /// The names of all checkpoints, oldest first.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub fn names(&self) -> Result<Vec<Name>, StorageError> {
+        let prefix = self.path(MANIFEST);
+        let objects = self.storage.list(&prefix)?;
+        let of = |(path, _): &(String, u64)| Name::of_object(path, &prefix);
+        let mut names: Vec<Name> = objects.iter().filter_map(of).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// All checkpoints, oldest first.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub fn list(&self) -> Result<Vec<Found>, StorageError> {
+        let read = |name| {
+            Ok(Found {
+                name,
+                manifest: self.manifest(name)?,
+            })
+        };
+        self.names()?.into_iter().map(read).collect()
+    }
+
+    /// What a checkpoint says of itself.
+    ///
+    /// # Errors
+    /// The store is away or refuses; inside, the manifest cannot be read.
+    pub fn manifest(&self, name: Name) -> Result<Result<Manifest, FormatError>, StorageError> {
+        let Some(object) = self.storage.get(&self.path(&name.object(MANIFEST)))? else {
+            return Ok(Err(FormatError::Content("it is gone".to_owned())));
+        };
+        let content = envelope::open(Kind::Manifest, &object);
+        Ok(content.and_then(|content| {
+            serde_json::from_slice(content).map_err(|error| FormatError::Content(error.to_string()))
+        }))
+    }
+
+    /// Reads a checkpoint whole.
+    ///
+    /// # Errors
+    /// The store is away or refuses; inside, a part of it is missing or damaged.
+    pub fn load(&self, name: Name) -> Result<Result<Loaded, FormatError>, StorageError> {
+        let manifest = match self.manifest(name)? {
+            Ok(manifest) => manifest,
+            Err(error) => return Ok(Err(error)),
+        };
+        let wanted: BTreeSet<&String> = manifest.pieces().map(|piece| &piece.object).collect();
+        let mut objects = BTreeMap::new();
+        for object in wanted {
+            let Some(bytes) = self.storage.get(&self.path(object))? else {
+                let missing = FormatError::Content(format!("{object} is missing"));
+                return Ok(Err(missing));
+            };
+            if let Err(error) = envelope::open(Kind::Data, &bytes) {
+                return Ok(Err(error));
+            }
+            objects.insert(object.clone(), Arc::new(bytes));
+        }
+        let loaded = Loaded { manifest, objects };
+        let bad = loaded
+            .manifest
+            .pieces()
+            .find_map(|piece| loaded.piece(piece).err());
+        Ok(bad.map_or(Ok(loaded), Err))
+    }
+
+    /// Reads the newest checkpoint that is whole, and says which newer ones are not and why.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    #[allow(clippy::type_complexity)]
+    pub fn newest(&self) -> Result<(Option<Loaded>, Vec<(Name, FormatError)>), StorageError> {
+        let mut broken = Vec::new();
+        for name in self.names()?.into_iter().rev() {
+            match self.load(name)? {
+                Ok(loaded) => return Ok((Some(loaded), broken)),
+                Err(error) => broken.push((name, error)),
+            }
+        }
+        Ok((None, broken))
+    }
+
+    /// Removes one checkpoint, and the data that no other one uses.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub fn remove(&self, name: Name) -> Result<(), StorageError> {
+        self.storage.delete(&self.path(&name.object(MANIFEST)))?;
+        self.sweep()
+    }
+
+    /// Removes all but the `keep` newest whole checkpoints, and the data that no kept one uses.
+    /// Damaged ones count for nothing and go with those that are older.
+    ///
+    /// # Errors
+    /// The store is away or refuses; then some are left for the next time.
+    pub fn retain(&self, keep: usize) -> Result<(), StorageError> {
+        let mut kept = 0;
+        for name in self.names()?.into_iter().rev() {
+            if kept >= keep.max(1) {
+                self.storage.delete(&self.path(&name.object(MANIFEST)))?;
+            } else if self.manifest(name)?.is_ok() {
+                kept += 1;
+            }
+        }
+        self.sweep()
+    }
+
+    /// Removes data that no checkpoint uses. Data newer than the newest manifest may belong to
+    /// one that is being written, and stays.
+    fn sweep(&self) -> Result<(), StorageError> {
+        let names = self.names()?;
+        let Some(newest) = names.last().copied() else {
+            return Ok(());
+        };
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for name in names {
+            match self.manifest(name)? {
+                Ok(manifest) => used.extend(manifest.pieces().map(|piece| piece.object.clone())),
+                // What it used is not known.
+                Err(_) => {
+                    used.insert(name.object(DATA));
+                }
+            }
+        }
+        let prefix = self.path(DATA);
+        for (path, _) in self.storage.list(&prefix)? {
+            let name = Name::of_object(&path, &prefix);
+            if name.is_some_and(|name| name < newest && !used.contains(&name.object(DATA))) {
+                self.storage.delete(&path)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Checkpoints in a folder: what is torn, damaged or half written is never used.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidewheel_checkpoint::{
+    CheckpointStore, Data, Manifest, Name, ObjectStorage, SourceEntry, Storage,
+};
+
+fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
+    let name = Name { epoch: 1, number };
+    let mut data = Data::new(name);
+    let scan = data.add(content);
+    let manifest = Manifest {
+        pipeline: store.pipeline().to_owned(),
+        epoch: name.epoch,
+        number,
+        at_ms: 5,
+        gather_ms: 1,
+        version: "test".to_owned(),
+        shards: 1,
+        sources: vec![SourceEntry {
+            name: "events".to_owned(),
+            fingerprint: u64::MAX,
+            offsets: BTreeMap::from([(0, u64::MAX)]),
+            frontier: Some(-1),
+            scan,
+            groups: Vec::new(),
+            queries: Vec::new(),
+        }],
+    };
+    store.write(data, &manifest).unwrap();
+}
+
+fn newest(store: &CheckpointStore) -> (Option<u64>, usize) {
+    let (loaded, broken) = store.newest().unwrap();
+    let number = loaded.map(|loaded| {
+        let piece = &loaded.manifest.sources[0].scan;
+        let number = loaded.manifest.number;
+        let content = loaded.piece(piece).unwrap();
+        assert_eq!(content, format!("state {number}").as_bytes());
+        number
+    });
+    (number, broken.len())
+}
+
+#[test]
+fn the_newest_whole_checkpoint_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Arc::new(ObjectStorage::open(folder.path().to_str().unwrap()).unwrap());
+    let store = CheckpointStore::new(storage.clone(), "shop");
+    assert_eq!(newest(&store), (None, 0));
+    for number in 1..=4 {
+        write(&store, number, format!("state {number}").as_bytes());
+    }
+    assert_eq!(newest(&store), (Some(4), 0));
+    let place = |kind: &str, number: u64| {
+        folder
+            .path()
+            .join(format!("shop/{kind}-0000000001-{number:012}"))
+    };
+    // A manifest that is torn at any byte, data with a bit that has flipped, data that is gone.
+    let manifest = std::fs::read(place("manifest", 4)).unwrap();
+    for cut in 0..manifest.len() {
+        std::fs::write(place("manifest", 4), &manifest[..cut]).unwrap();
+        assert_eq!(newest(&store), (Some(3), 1));
+    }
+    let mut data = std::fs::read(place("data", 3)).unwrap();
+    let last = data.len() - 1;
+    data[last] ^= 1;
+    std::fs::write(place("data", 3), data).unwrap();
+    assert_eq!(newest(&store), (Some(2), 2));
+    std::fs::remove_file(place("data", 2)).unwrap();
+    assert_eq!(newest(&store), (Some(1), 3));
+    // Data without a manifest is no checkpoint.
+    std::fs::remove_file(place("manifest", 4)).unwrap();
+    assert_eq!(newest(&store), (Some(1), 2));
+    assert_eq!(store.list().unwrap().len(), 3);
+}
+
+#[test]
+fn old_ones_go_and_what_newer_ones_use_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Arc::new(ObjectStorage::open(folder.path().to_str().unwrap()).unwrap());
+    let store = CheckpointStore::new(storage.clone(), "shop");
+    for number in 1..=6 {
+        write(&store, number, format!("state {number}").as_bytes());
+    }
+    store.retain(2).unwrap();
+    let left: Vec<u64> = store.names().unwrap().iter().map(|n| n.number).collect();
+    assert_eq!(left, [5, 6]);
+    let data = storage.list("shop/data-").unwrap();
+    assert_eq!(data.len(), 2);
+    store
+        .remove(Name {
+            epoch: 1,
+            number: 5,
+        })
+        .unwrap();
+    assert_eq!(newest(&store), (Some(6), 0));
+    assert_eq!(storage.list("shop/data-").unwrap().len(), 1);
+}
+
+#[test]
+fn a_name_is_claimed_once_and_another_pipeline_is_another_world() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = ObjectStorage::open(folder.path().to_str().unwrap()).unwrap();
+    assert!(storage.put_new("shop/lease-1", vec![1]).unwrap());
+    assert!(!storage.put_new("shop/lease-1", vec![2]).unwrap());
+    assert_eq!(storage.get("shop/lease-1").unwrap(), Some(vec![1]));
+    assert_eq!(storage.get("shop/lease-2").unwrap(), None);
+    storage.put("shop2/lease-1", vec![3; 20 << 20]).unwrap();
+    assert_eq!(storage.list("shop/").unwrap().len(), 1);
+    assert_eq!(
+        storage.get("shop2/lease-1").unwrap(),
+        Some(vec![3; 20 << 20])
+    );
+    storage.delete("shop/lease-1").unwrap();
+    storage.delete("shop/lease-1").unwrap();
+    assert_eq!(storage.list("shop/").unwrap(), []);
+}
