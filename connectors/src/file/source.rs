@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidewheel_core::{
-    ConnectorError, Env, Source, SourceError, SourceEvent, SourceRequest, TableSpec,
+    ConnectorError, Env, LagAmount, PartitionLag, Source, SourceError, SourceEvent, SourceRequest,
+    TableSpec,
 };
 
 /// Longest line, unless `line.max-bytes` says.
@@ -395,6 +396,15 @@ impl Source for FileSource {
         if let Some(part) = self.parts.get_mut(partition as usize) {
             part.paused = paused;
         }
+    }
+
+    fn lags(&self) -> Vec<PartitionLag> {
+        let parts = (0..).zip(&self.parts);
+        let lag = |(partition, part): (u32, &Part)| PartitionLag {
+            partition,
+            amount: LagAmount::Bytes(part.size.saturating_sub(part.read.load(Ordering::Relaxed))),
+        };
+        parts.map(lag).collect()
     }
 
     fn size(&self) -> Option<(u64, u64)> {

@@ -90,6 +90,16 @@ struct Partition {
     leader: i32,
     #[serde(default)]
     unknown: bool,
+    /// Offset behind the newest record, and behind the newest of a transaction that has ended;
+    /// below 0: not known yet.
+    #[serde(default = "unknown_offset")]
+    hi_offset: i64,
+    #[serde(default = "unknown_offset")]
+    ls_offset: i64,
+}
+
+fn unknown_offset() -> i64 {
+    -1
 }
 
 impl Health {
@@ -105,6 +115,15 @@ impl Health {
             .filter(|partition| !partition.unknown && partition.leader >= 0)
             .filter_map(|partition| u32::try_from(partition.partition).ok())
             .collect()
+    }
+
+    /// The offset behind the newest record of a partition that may be read.
+    pub(super) fn end(&self, topic: &str, partition: u32) -> Option<u64> {
+        let topic = self.topics.get(topic)?;
+        let found = topic.partitions.get(&partition.to_string())?;
+        u64::try_from(found.ls_offset)
+            .or_else(|_| u64::try_from(found.hi_offset))
+            .ok()
     }
 
     /// Why a partition cannot be read now; `None` when its broker answers.

@@ -12,7 +12,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tidewheel_core::{ConnectorError, Env, Source, SourceError, SourceEvent, SourceRequest};
+use tidewheel_core::{
+    ConnectorError, Env, LagAmount, PartitionLag, Source, SourceError, SourceEvent, SourceRequest,
+};
 
 /// How long opening waits for each answer of the broker before the source starts without it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +45,8 @@ pub(super) struct KafkaSource {
     /// Looks in a row at which a partition's broker was away.
     away_looks: u32,
     bytes_read: u64,
+    /// The offset behind each partition's newest record, as the client heard of it last.
+    ends: BTreeMap<u32, u64>,
     /// Reading was to begin at a time.
     from_time: bool,
 }
@@ -87,6 +91,7 @@ impl KafkaSource {
             missing_since: None,
             away_looks: 0,
             bytes_read: 0,
+            ends: BTreeMap::new(),
             from_time: request.from_ms.is_some(),
         };
         source
@@ -354,6 +359,9 @@ impl KafkaSource {
             if partition.finished {
                 continue;
             }
+            if let Some(end) = health.end(topic, *number) {
+                self.ends.insert(*number, end);
+            }
             match health.away(topic, *number) {
                 Some(why) => reason = reason.or(Some(why)),
                 None if partition.at_end && !partition.say_at_end => {
@@ -457,6 +465,21 @@ impl Source for KafkaSource {
             // Reading on is never wrong, only early.
             tracing::debug!(target: "kafka", %error, partition, paused, "cannot pause or resume");
         }
+    }
+
+    fn lags(&self) -> Vec<PartitionLag> {
+        let lag = |(number, partition): (&u32, &Partition)| {
+            let left = if partition.at_end || partition.finished {
+                0
+            } else {
+                self.ends.get(number)?.saturating_sub(partition.position)
+            };
+            Some(PartitionLag {
+                partition: *number,
+                amount: LagAmount::Records(left),
+            })
+        };
+        self.partitions.iter().filter_map(lag).collect()
     }
 
     fn size(&self) -> Option<(u64, u64)> {

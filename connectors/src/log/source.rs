@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::time::{OFFSET_MAX, PARTITION_MAX};
 use tidewheel_core::{
-    ConnectorError, Env, Framing, RawChunk, RecordMeta, Source, SourceError, SourceEvent,
-    SourceRequest,
+    ConnectorError, Env, Framing, LagAmount, PartitionLag, RawChunk, RecordMeta, Source,
+    SourceError, SourceEvent, SourceRequest,
 };
 
 /// First wait when there is nothing to read; it doubles up to [`WAIT_MAX`].
@@ -272,6 +272,16 @@ impl Source for LogSource {
         if let Some(partition) = self.partitions.iter_mut().find(|p| p.number == partition) {
             partition.paused = paused;
         }
+    }
+
+    fn lags(&self) -> Vec<PartitionLag> {
+        let lag = |partition: &Partition| {
+            Some(PartitionLag {
+                partition: partition.number,
+                amount: LagAmount::Bytes(partition.reader.bytes_ahead().ok()?),
+            })
+        };
+        self.partitions.iter().filter_map(lag).collect()
     }
 
     fn size(&self) -> Option<(u64, u64)> {

@@ -15,7 +15,7 @@ use crate::redis::config::{Config, Layout};
 use crate::redis::template::{Piece, Template};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidewheel_core::TableSpec;
 
@@ -26,7 +26,7 @@ pub const MEMBERS_MAX: usize = 1_000;
 #[derive(Default)]
 pub struct Lookups {
     servers: Mutex<HashMap<String, Arc<redis::Pool>>>,
-    stores: Mutex<HashMap<PathBuf, store::Shared>>,
+    stores: Mutex<HashMap<PathBuf, Arc<store::Followed>>>,
 }
 
 /// What a table's options say about where rows are.
@@ -50,6 +50,25 @@ impl Lookups {
     /// The table cannot be read by key.
     pub fn key_columns(table: &TableSpec) -> Result<Vec<usize>, LookupError> {
         Ok(place(table)?.1.key_columns(table))
+    }
+
+    /// Reads what was written into an embedded store since it was looked at last, so that the
+    /// next lookup need not. Other tables need nothing of the kind.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub fn follow(&self, table: &TableSpec) -> Result<(), LookupError> {
+        if !Self::can_read(table) || table.options.get("connector") != Some("store") {
+            return Ok(());
+        }
+        self.store(table).follow()
+    }
+
+    fn store(&self, table: &TableSpec) -> Arc<store::Followed> {
+        let path = Path::new(table.options.get("path").unwrap_or_default());
+        let mut stores = self.stores.lock();
+        let new = || Arc::new(store::Followed::new(path));
+        Arc::clone(stores.entry(path.to_owned()).or_insert_with(new))
     }
 
     /// What stands under each of the keys; a key is one text for each of
@@ -82,12 +101,7 @@ impl Lookups {
             }
         }
         if table.options.get("connector") == Some("store") {
-            let path = table.options.get("path").unwrap_or_default();
-            let store = {
-                let mut stores = self.stores.lock();
-                Arc::clone(stores.entry(PathBuf::from(path)).or_default())
-            };
-            return store::get(&store, path.as_ref(), table, &place, keys, now_ms);
+            return self.store(table).get(table, &place, keys, now_ms);
         }
         let pool = {
             let mut servers = self.servers.lock();

@@ -207,6 +207,17 @@ impl StoreReader {
         Ok(changed)
     }
 
+    /// True when nothing was written since the last [`refresh`](Self::refresh): a look at two
+    /// files, without reading any.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let length = |file: &File| file.metadata().map(|meta| meta.len()).ok();
+        let log = self.loaded.log.as_ref();
+        log.and_then(length) == Some(self.loaded.position)
+            && !snapshot_path(&self.path, self.generation + 1).exists()
+            && log_path(&self.path, self.generation).exists()
+    }
+
     /// What a key holds at `now_ms`, wall clock in ms since the Unix epoch.
     #[must_use]
     pub fn get(&self, key: &str, now_ms: i64) -> Option<&Entry> {

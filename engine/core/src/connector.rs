@@ -111,6 +111,24 @@ pub enum SourceEvent {
 #[error("{0}")]
 pub struct SourceError(pub String);
 
+/// What of a partition is there and not yet read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionLag {
+    /// The partition.
+    pub partition: u32,
+    /// How much it is.
+    pub amount: LagAmount,
+}
+
+/// An amount that a store can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LagAmount {
+    /// Records, or offsets where some hold none.
+    Records(u64),
+    /// Bytes.
+    Bytes(u64),
+}
+
 /// Reads a table's partitions.
 ///
 /// # Contract
@@ -128,6 +146,11 @@ pub trait Source: Send {
     /// Stops or resumes the reading of one partition (alignment while replaying). What was read
     /// before may still come.
     fn pause(&mut self, partition: u32, paused: bool);
+    /// How much of each partition is there and not yet read, as far as it is known without
+    /// asking anybody. May be a second old.
+    fn lags(&self) -> Vec<PartitionLag> {
+        Vec::new()
+    }
     /// Total bytes and bytes read so far of a bounded source, where known, for a progress bar.
     fn size(&self) -> Option<(u64, u64)> {
         None

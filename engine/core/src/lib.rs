@@ -16,8 +16,8 @@ pub mod time;
 
 pub use change::{ChangeBatch, Op, Progress};
 pub use connector::{
-    Connector, ConnectorError, Owner, Registry, Sink, SinkError, SinkRequest, Source, SourceError,
-    SourceEvent, SourceRequest,
+    Connector, ConnectorError, LagAmount, Owner, PartitionLag, Registry, Sink, SinkError,
+    SinkRequest, Source, SourceError, SourceEvent, SourceRequest,
 };
 pub use decode::{BadRow, DecodeRequest, Decoded, Decoder, Format, ReadColumn};
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText, Span};

@@ -18,6 +18,8 @@ pub struct Stats {
     pub future: AtomicU64,
     /// Repeats that dedup left out.
     pub repeats: AtomicU64,
+    /// Rows that pass a query's filter, by query; those without a key included.
+    pub matched: AtomicU64,
     /// Rows without a key, by query.
     pub keyless: AtomicU64,
     /// Rows late for every window of a query, by query.
@@ -71,6 +73,8 @@ pub struct Summary {
     pub future: u64,
     /// Repeats left out.
     pub repeats: u64,
+    /// Rows that pass a query's filter, summed over queries.
+    pub matched: u64,
     /// Rows without a key, summed over queries.
     pub keyless: u64,
     /// Rows late for every window, summed over queries.
@@ -107,6 +111,7 @@ impl Summary {
         self.tombstones += other.tombstones;
         self.future += other.future;
         self.repeats += other.repeats;
+        self.matched += other.matched;
         self.keyless += other.keyless;
         self.late += other.late;
         self.failed_rows += other.failed_rows;
@@ -134,6 +139,7 @@ impl Stats {
             tombstones: self.tombstones.load(Relaxed),
             future: self.future.load(Relaxed),
             repeats: self.repeats.load(Relaxed),
+            matched: self.matched.load(Relaxed),
             keyless: self.keyless.load(Relaxed),
             late: self.late.load(Relaxed),
             failed_rows: self.failed_rows.load(Relaxed),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use tidewheel_core::time::{EventTime, MICROS_PER_MILLI, NO_TIME};
-use tidewheel_core::{ChangeBatch, TableSpec};
+use tidewheel_core::{ChangeBatch, LagAmount, PartitionLag, TableSpec};
 
 /// Batches of changes that wait for a listener; more are left out for it and counted.
 pub const LISTENER_BATCHES: usize = 64;
@@ -335,6 +335,12 @@ pub struct PartitionStatus {
     pub at_end: bool,
     /// It is idle.
     pub idle: bool,
+    /// What of it is there and not yet read, where its source can tell.
+    #[serde(skip)]
+    pub lag: Option<LagAmount>,
+    /// How long ago the newest record was made that was read of it, milliseconds; 0 where it is
+    /// read to its end.
+    pub lag_ms: Option<i64>,
 }
 
 /// A source table, shared by its tasks.
@@ -350,6 +356,8 @@ pub struct SourceHandle {
     pub first: AtomicI64,
     /// How far event times lie beyond their records' timestamps at most, milliseconds.
     pub lead_ms: AtomicI64,
+    /// What of the partitions is not read yet.
+    lags: parking_lot::Mutex<BTreeMap<u32, LagAmount>>,
     state: parking_lot::Mutex<SourceState>,
     time: parking_lot::Mutex<(SourceTime, Vec<PartitionStatus>)>,
 }
@@ -369,6 +377,7 @@ impl SourceHandle {
             queued: AtomicUsize::new(0),
             first: AtomicI64::new(NO_TIME),
             lead_ms: AtomicI64::new(i64::MIN),
+            lags: parking_lot::Mutex::default(),
             state: parking_lot::Mutex::new(SourceState::Reading),
             time: parking_lot::Mutex::new((time, Vec::new())),
         }
@@ -402,6 +411,11 @@ impl SourceHandle {
         }
     }
 
+    /// Shows what of its partitions is not read yet.
+    pub fn show_lags(&self, lags: &[PartitionLag]) {
+        *self.lags.lock() = lags.iter().map(|lag| (lag.partition, lag.amount)).collect();
+    }
+
     /// Shows its time.
     pub fn show(&self, time: SourceTime, partitions: Vec<PartitionStatus>) {
         *self.time.lock() = (time, partitions);
@@ -423,7 +437,12 @@ impl SourceHandle {
     /// What there is to say of it.
     #[must_use]
     pub fn status(&self) -> SourceStatus {
-        let (time, partitions) = self.time.lock().clone();
+        let (time, mut partitions) = self.time.lock().clone();
+        let lags = self.lags.lock();
+        for partition in &mut partitions {
+            partition.lag = lags.get(&partition.partition).copied();
+        }
+        drop(lags);
         let known = |time: EventTime| (time != NO_TIME).then_some(time / MICROS_PER_MILLI);
         SourceStatus {
             table: self.table.clone(),
@@ -435,6 +454,7 @@ impl SourceHandle {
             counters: self.stats.summary(),
             queued: self.queued.load(Relaxed),
             queue_capacity: 0,
+            key_groups: 0,
         }
     }
 }
@@ -461,6 +481,8 @@ pub struct SourceStatus {
     pub queued: usize,
     /// Most chunks that may wait.
     pub queue_capacity: usize,
+    /// Different keys that its queries group by: what an event costs probes for.
+    pub key_groups: usize,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::policy::{Places, Policy};
 use super::resolve::{self, Texts, source};
 use super::state::{self, Remembered};
 use super::{Catalogue, FileView, View, etag, names, places_of_all, queries_of, tables_of};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidewheel_core::diagnostic::Severity;
@@ -156,7 +157,7 @@ impl Catalogue {
         let path = folder::path(self.folder(), name);
         // On the disk first, under its name last: what the engine refuses never becomes a file.
         let pending = Pending::write(&path, sql).map_err(ChangeError::Disk)?;
-        if let Err(error) = self.engine.apply(&program) {
+        if let Err(error) = self.run(&program) {
             pending.discard();
             return Err(ChangeError::Engine(error));
         }
@@ -166,7 +167,6 @@ impl Catalogue {
         }
         let mut view = view.clone();
         let text = source(name, sql);
-        let paused = view.files.get(name).is_some_and(|file| file.paused);
         view.texts.insert(name.to_owned(), Arc::clone(&text));
         let file = FileView {
             name: name.to_owned(),
@@ -174,7 +174,7 @@ impl Catalogue {
             running: Some(text),
             errors: Vec::new(),
             modified_ms: now_ms(),
-            paused,
+            paused: false,
             queries: queries_of(&program, name),
         };
         view.files.insert(name.to_owned(), file);
@@ -204,7 +204,7 @@ impl Catalogue {
         let mut texts = view.texts.clone();
         texts.remove(name);
         let program = Arc::new(self.compile(name, &texts)?);
-        self.engine.apply(&program).map_err(ChangeError::Engine)?;
+        self.run(&program).map_err(ChangeError::Engine)?;
         if let Err(error) = folder::remove(&folder::path(self.folder(), name)) {
             self.apply_again(&view.program);
             return Err(ChangeError::Disk(error));
@@ -212,40 +212,40 @@ impl Catalogue {
         view.texts = texts;
         view.program = program;
         view.files.remove(name);
-        self.remember(&view);
         self.settle(view);
         tracing::info!(query = name, "removed");
         Ok(())
     }
 
-    /// Stops or resumes writing a query's results; its state goes on.
+    /// Stops or resumes writing a query's results; its state goes on. Waits for no other change.
     ///
     /// # Errors
     /// There is no such query.
     pub(crate) fn set_paused(&self, name: &str, paused: bool) -> Result<(), ChangeError> {
-        let _changing = self.changing.lock();
-        let mut view = View::clone(&self.view());
+        let mut all = self.paused.lock();
+        let mut now = self.view.write();
+        let mut view = View::clone(&now);
         let file = view.files.get_mut(name).ok_or(ChangeError::NotFound)?;
-        let before = std::mem::replace(&mut file.paused, paused);
-        for query in &file.queries {
-            if paused {
-                self.engine.pause(query);
-            } else {
-                self.engine.resume(query);
-            }
-        }
-        if before != paused {
-            self.remember(&view);
-            self.publish(view);
+        file.paused = paused;
+        let changed = if paused {
+            all.insert(name.to_owned())
+        } else {
+            all.remove(name)
+        };
+        if changed {
+            view.revision += 1;
+            self.engine.set_paused(view.paused_queries(&all));
+            *now = Arc::new(view);
+            drop(now);
+            self.remember(&all);
             tracing::info!(query = name, paused, "pause changed");
         }
         Ok(())
     }
 
-    fn remember(&self, view: &View) {
-        let paused = view.files.values().filter(|file| file.paused);
+    pub(super) fn remember(&self, paused: &BTreeSet<String>) {
         let remembered = Remembered {
-            paused: paused.map(|file| file.name.clone()).collect(),
+            paused: paused.clone(),
         };
         if let Err(error) = state::save(self.folder(), &remembered) {
             let folder = self.folder().display().to_string();
@@ -261,14 +261,13 @@ impl Catalogue {
     }
 
     fn apply_again(&self, program: &Program) {
-        if let Err(error) = self.engine.apply(program) {
+        if let Err(error) = self.run(program) {
             tracing::error!(%error, "the queries that ran before cannot be run again");
         }
     }
 
     /// Publishes, and takes over files that waited for this change.
     fn settle(&self, view: View) {
-        self.pause_again(&view);
         let waiting = view.files.values().any(|file| !file.errors.is_empty());
         self.publish(view);
         if waiting {

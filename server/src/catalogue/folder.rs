@@ -89,8 +89,19 @@ impl Pending {
     /// The folder is read-only or full.
     pub(crate) fn write(target: &Path, text: &str) -> std::io::Result<Self> {
         let folder = target.parent().unwrap_or(Path::new("."));
-        let aside = folder.join(STATE_FOLDER);
-        fs::create_dir_all(&aside)?;
+        Self::aside(target, &folder.join(STATE_FOLDER), text)
+    }
+
+    /// The same for a file of the service's own, beside which there is room.
+    ///
+    /// # Errors
+    /// The folder is read-only or full.
+    pub(crate) fn write_at(target: &Path, text: &str) -> std::io::Result<Self> {
+        Self::aside(target, target.parent().unwrap_or(Path::new(".")), text)
+    }
+
+    fn aside(target: &Path, aside: &Path, text: &str) -> std::io::Result<Self> {
+        fs::create_dir_all(aside)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = aside.join(format!("{name}.new"));
         let mut file = File::create(&temporary)?;

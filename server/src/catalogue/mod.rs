@@ -19,10 +19,11 @@ use crate::serve::engine::Engine;
 use parking_lot::{Mutex, RwLock};
 use policy::{Places, Policy};
 use resolve::{Compiler, Texts};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidewheel_core::{Diagnostic, Diagnostics, SourceText, TableSpec};
+use tidewheel_runtime::EngineError;
 use tidewheel_sql::plan::{BadRows, NodeKind, PlanNode, Program};
 
 /// A file of the folder and what has become of it.
@@ -74,8 +75,10 @@ pub(crate) struct Catalogue {
     rules: Rules,
     compiler: Compiler,
     engine: Arc<Engine>,
-    /// One change at a time.
+    /// One change at a time. Not needed to pause or to read.
     changing: Mutex<()>,
+    /// Names of the paused files. Locked before `view`.
+    paused: Mutex<BTreeSet<String>>,
     view: RwLock<Arc<View>>,
 }
 
@@ -93,11 +96,13 @@ impl Catalogue {
             texts: Texts::new(),
             revision: 0,
         };
+        let paused = state::load(&rules.folder).paused;
         Self {
             rules,
             compiler,
             engine,
             changing: Mutex::new(()),
+            paused: Mutex::new(paused),
             view: RwLock::new(Arc::new(view)),
         }
     }
@@ -117,18 +122,47 @@ impl Catalogue {
         &self.compiler
     }
 
-    fn publish(&self, mut view: View) {
-        view.revision = self.view.read().revision + 1;
-        *self.view.write() = Arc::new(view);
+    /// Hands a program to the engine. What belongs to paused files begins paused.
+    fn run(&self, program: &Program) -> Result<(), EngineError> {
+        {
+            // Statements that are going must not write at the last moment.
+            let paused = self.paused.lock();
+            let mut names = self.view().paused_queries(&paused);
+            let new = program.queries.iter().map(|query| &query.name);
+            names.extend(new.filter(|name| paused.contains(file_of(name))).cloned());
+            self.engine.set_paused(names);
+        }
+        self.engine.apply(program).map(drop)
     }
 
-    /// Pauses what is to be paused: queries that were added or replaced begin running.
-    fn pause_again(&self, view: &View) {
-        for file in view.files.values().filter(|file| file.paused) {
-            for query in &file.queries {
-                self.engine.pause(query);
-            }
+    fn publish(&self, mut view: View) {
+        let mut paused = self.paused.lock();
+        let before = paused.len();
+        paused.retain(|name| view.files.contains_key(name));
+        for file in view.files.values_mut() {
+            file.paused = paused.contains(&file.name);
         }
+        let mut now = self.view.write();
+        view.revision = now.revision + 1;
+        self.engine.set_paused(view.paused_queries(&paused));
+        *now = Arc::new(view);
+        drop(now);
+        if paused.len() != before {
+            self.remember(&paused);
+        }
+    }
+}
+
+impl View {
+    /// The engine's names of what the paused files hold.
+    fn paused_queries(&self, paused: &BTreeSet<String>) -> BTreeSet<String> {
+        let files = self
+            .files
+            .values()
+            .filter(|file| paused.contains(&file.name));
+        files
+            .flat_map(|file| file.queries.iter().cloned())
+            .collect()
     }
 }
 

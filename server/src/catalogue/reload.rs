@@ -2,7 +2,7 @@
 
 use super::folder::{self, Found};
 use super::resolve::{self, Resolution, Texts, source};
-use super::{Catalogue, FileView, View, file_of, names, queries_of, state, tables_of};
+use super::{Catalogue, FileView, View, file_of, names, queries_of, tables_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_core::Diagnostic;
@@ -49,7 +49,6 @@ impl Catalogue {
         resolution.errors.extend(unreadable);
         let resolution = self.apply(&before, resolution);
         let view = self.view_of(&before, &found, resolution);
-        self.pause_again(&view);
         log(&before, &view);
         self.publish(view);
         true
@@ -58,8 +57,8 @@ impl Catalogue {
     /// Hands the program to the engine; what it refuses is held back.
     fn apply(&self, before: &View, mut resolution: Resolution) -> Resolution {
         loop {
-            let error = match self.engine.apply(&resolution.program) {
-                Ok(_) => return resolution,
+            let error = match self.run(&resolution.program) {
+                Ok(()) => return resolution,
                 Err(error) => error,
             };
             let changed: Vec<String> = resolution
@@ -105,11 +104,8 @@ impl Catalogue {
         found: &BTreeMap<String, Found>,
         mut resolution: Resolution,
     ) -> View {
-        // The first look at the folder is the only one at what was remembered.
-        let remembered = (before.revision == 0).then(|| state::load(self.folder()));
         let mut files = BTreeMap::new();
         for name in found.keys().chain(resolution.texts.keys()) {
-            let old = before.files.get(name);
             let on_disk = found.get(name);
             let file = FileView {
                 name: name.clone(),
@@ -117,10 +113,7 @@ impl Catalogue {
                 running: resolution.texts.get(name).cloned(),
                 errors: resolution.errors.remove(name).unwrap_or_default(),
                 modified_ms: on_disk.map_or(0, |found| found.modified_ms),
-                paused: match &remembered {
-                    Some(remembered) => remembered.paused.contains(name),
-                    None => old.is_some_and(|file| file.paused),
-                },
+                paused: false,
                 queries: queries_of(&resolution.program, name),
             };
             files.entry(name.clone()).or_insert(file);

@@ -40,8 +40,7 @@ pub(crate) fn save(folder: &Path, remembered: &Remembered) -> std::io::Result<()
     if remembered.paused.is_empty() && !path.exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(folder.join(STATE_FOLDER))?;
-    Pending::write(&path, &text)?.commit()
+    Pending::write_at(&path, &text)?.commit()
 }
 
 #[cfg(test)]

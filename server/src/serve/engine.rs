@@ -2,6 +2,7 @@
 
 use super::observed::Taps;
 use crossbeam_channel::Receiver;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
@@ -52,14 +53,9 @@ impl Engine {
         self.running.engine.sources()
     }
 
-    /// Stops writing a query's results; false where there is none.
-    pub(crate) fn pause(&self, query: &str) -> bool {
-        self.running.engine.pause(query)
-    }
-
-    /// Goes on writing; false where there is none.
-    pub(crate) fn resume(&self, query: &str) -> bool {
-        self.running.engine.resume(query)
+    /// Stops writing the results of the queries with these names, and lets all others write.
+    pub(crate) fn set_paused(&self, names: BTreeSet<String>) {
+        self.running.engine.set_paused(names);
     }
 
     /// What the query writes from now on.

@@ -1,6 +1,8 @@
 //! Metrics in OpenMetrics' text, read anew at each scrape.
 
 mod collect;
+mod flow;
+mod out;
 mod process;
 
 use super::App;

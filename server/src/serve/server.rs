@@ -26,6 +26,8 @@ use tokio::sync::{Semaphore, watch as channel};
 
 /// How long open requests may take to end once the service stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// How often embedded stores are read on.
+const FOLLOW_STORES_EVERY: Duration = Duration::from_millis(100);
 /// Threads that answer requests.
 const ANSWERING_THREADS: usize = 2;
 /// Threads that compile and look things up for requests.
@@ -186,13 +188,14 @@ async fn serve(
         previews: Arc::new(Semaphore::new(limits.previews)),
         requests: Arc::new(Semaphore::new(limits.requests)),
         limits,
-        answers: Answers::default(),
+        answers: Answers::load(catalogue.folder()),
         http: Http::default(),
         shown_features: shown_features(config),
         openapi: routes::openapi(),
         stopping: stopping.clone(),
         started: wall_ms() as f64 / 1_000.0,
     });
+    let followed = Arc::clone(&app);
     let router = routes::router(&app);
     let serving = tokio::spawn(async move {
         let mut stopping = stopping;
@@ -212,6 +215,7 @@ async fn serve(
     }
     announce(bound, &catalogue, json);
     let ended = Arc::new(AtomicBool::new(false));
+    follow_stores(&followed, &ended);
     watch::start(&catalogue, config.duration("serve.poll"), &ended);
     signal().await;
     ended.store(true, Relaxed);
@@ -221,6 +225,22 @@ async fn serve(
     }
     let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
     stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))
+}
+
+/// Keeps the embedded stores that features are read from read to their ends, so that no request
+/// has to wait for that. The thread ends with the program.
+fn follow_stores(app: &Arc<App>, stop: &Arc<AtomicBool>) {
+    let (app, stop) = (Arc::clone(app), Arc::clone(stop));
+    std::thread::spawn(move || {
+        while !stop.load(Relaxed) {
+            let view = app.catalogue.view();
+            for query in &view.program.queries {
+                // A store that is away is the matter of whoever reads it.
+                let _ = app.lookups.follow(&query.sink);
+            }
+            std::thread::sleep(FOLLOW_STORES_EVERY);
+        }
+    });
 }
 
 /// The first line on standard output says where the service is.

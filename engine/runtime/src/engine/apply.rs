@@ -1,29 +1,18 @@
-//! Makes the running queries those of a program.
+//! Compares a program with what runs: what is to begin, and what is to end.
 
-use super::build::{NewSink, Scan, ScanRequest};
-use super::state::{HistoryRun, QueryRun, SourceId, SourceRun, State};
+use super::state::{QueryRun, SourceId, State};
 use crate::error::EngineError;
-use crate::plan::{Chain, Keyed, chain};
-use crate::scan::change::Change;
-use crate::scan::program::{Member, QueryId, ScanProgram};
-use crate::scan::reader::ReaderMessage;
-use crate::shard::message::ShardMessage;
-use crate::shard::query::NewQuery;
+use crate::plan::{Chain, chain};
+use crate::scan::program::QueryId;
 use crate::shard::step::micros;
-use crate::status::{QueryHandle, QueryState};
-use crate::task::Task;
-use crossbeam_channel::Receiver;
+use crate::status::QueryHandle;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use tidewheel_core::time::{MICROS_PER_MILLI, MICROS_PER_SECOND};
-use tidewheel_kernel::spec::WindowKind;
+use tidewheel_core::TableSpec;
+use tidewheel_core::time::MICROS_PER_MILLI;
 use tidewheel_sql::plan::{Program, Query, SourceTable};
-
-/// Records may be this much older than their place says: a history begins so much before its
-/// first window.
-const HISTORY_MARGIN: i64 = 60 * MICROS_PER_SECOND;
 
 /// What [`super::Engine::apply`] has changed, as names of queries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,27 +28,48 @@ pub struct Applied {
 }
 
 /// A query that is to begin.
-struct Beginning {
-    id: QueryId,
-    name: String,
-    fingerprint: u64,
-    chain: Arc<Chain>,
-    handle: Arc<QueryHandle>,
-    sink: NewSink,
-    replaces: Option<QueryId>,
-    /// Set where it reads history first: how far back, microseconds.
-    history: Option<i64>,
+pub(super) struct Beginning {
+    pub(super) id: QueryId,
+    pub(super) name: String,
+    pub(super) fingerprint: u64,
+    pub(super) chain: Arc<Chain>,
+    pub(super) handle: Arc<QueryHandle>,
+    pub(super) replaces: Option<QueryId>,
+    /// Set where it reads history first.
+    pub(super) history: Option<History>,
+}
+
+/// Where a query's own reading of history begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct History {
+    /// How far back it reads, microseconds.
+    pub(super) length: i64,
+    /// The event time of the first row that it needs, milliseconds.
+    pub(super) from_ms: Option<i64>,
+    /// The time of the record to begin at, milliseconds.
+    pub(super) begin_ms: Option<i64>,
 }
 
 /// What one source's queries become.
-struct SourcePlan<'a> {
-    table: &'a SourceTable,
-    new: Vec<Beginning>,
-    is_new: bool,
+pub(super) struct SourcePlan<'a> {
+    pub(super) table: &'a SourceTable,
+    pub(super) new: Vec<Beginning>,
+    pub(super) is_new: bool,
+}
+
+/// What is to be changed.
+pub(super) struct Planned<'a> {
+    pub(super) sources: BTreeMap<SourceId, SourcePlan<'a>>,
+    pub(super) gone: BTreeSet<QueryId>,
+    pub(super) applied: Applied,
 }
 
 impl State {
-    pub(super) fn apply(&mut self, program: &Program) -> Result<Applied, EngineError> {
+    /// Compares; changes nothing that runs.
+    ///
+    /// # Errors
+    /// A query has a shape that is not executed.
+    pub(super) fn plan<'a>(&mut self, program: &'a Program) -> Result<Planned<'a>, EngineError> {
         let mut applied = Applied::default();
         let mut plans: BTreeMap<SourceId, SourcePlan<'_>> = BTreeMap::new();
         let mut places = Vec::new();
@@ -95,7 +105,7 @@ impl State {
             };
             chain.source = source;
             let is_new = !self.sources.contains_key(&source);
-            let beginning = self.beginning(query, chain, is_new)?;
+            let beginning = self.beginning(query, chain, is_new, table);
             if self.newest_run(&query.name).is_some() {
                 applied.replaced.push(query.name.clone());
             } else {
@@ -105,421 +115,119 @@ impl State {
             if beginning.history.is_some() {
                 kept.extend(beginning.replaces);
             }
-            let plan = plans
-                .entry(source)
-                .or_insert_with(|| SourcePlan::of(table, is_new));
+            let plan = plans.entry(source).or_insert_with(|| SourcePlan {
+                table,
+                new: Vec::new(),
+                is_new,
+            });
             plan.new.push(beginning);
         }
-        let gone: BTreeSet<QueryId> = self
-            .queries
-            .keys()
-            .copied()
-            .filter(|id| !kept.contains(id))
-            .collect();
         let names: BTreeSet<&str> = program.queries.iter().map(|q| q.name.as_str()).collect();
-        let lost: BTreeSet<String> = gone
+        let lost: BTreeSet<String> = self
+            .queries
             .iter()
-            .map(|id| self.queries[id].name.clone())
-            .filter(|name| !names.contains(name.as_str()))
+            .filter(|(id, run)| !kept.contains(id) && !names.contains(run.name.as_str()))
+            .map(|(_, run)| run.name.clone())
             .collect();
         applied.removed.extend(lost);
-        self.carry_out(plans, &gone)?;
-        Ok(applied)
+        let all = plans.values_mut().flat_map(|plan| &mut plan.new);
+        kept.extend(self.renamed(all, &kept));
+        let gone = self.queries.keys().copied();
+        let gone = gone.filter(|id| !kept.contains(id)).collect();
+        Ok(Planned {
+            sources: plans,
+            gone,
+            applied,
+        })
     }
 
-    fn newest_run(&self, name: &str) -> Option<(QueryId, &QueryRun)> {
+    /// A query under a new name that writes what one wrote that is gone now is the same query
+    /// renamed: where it reads history first, the old one writes until then. Returns those.
+    fn renamed<'b>(
+        &self,
+        new: impl Iterator<Item = &'b mut Beginning>,
+        kept: &BTreeSet<QueryId>,
+    ) -> BTreeSet<QueryId> {
+        let mut found = BTreeSet::new();
+        for beginning in new {
+            if beginning.history.is_none() || beginning.replaces.is_some() {
+                continue;
+            }
+            let before = self.queries.iter().find(|(id, run)| {
+                !kept.contains(id)
+                    && !found.contains(*id)
+                    && run.history.is_none()
+                    && run.chain.sink.name == beginning.chain.sink.name
+                    && run.chain.sink_columns == beginning.chain.sink_columns
+            });
+            if let Some((id, _)) = before {
+                beginning.replaces = Some(*id);
+                found.insert(*id);
+            }
+        }
+        found
+    }
+
+    pub(super) fn newest_run(&self, name: &str) -> Option<(QueryId, &QueryRun)> {
         let of_name = |(_, run): &(&QueryId, &QueryRun)| run.name == name;
         let (id, run) = self.queries.iter().rev().find(of_name)?;
         Some((*id, run))
     }
 
-    /// Prepares a query: all that can be refused is refused here.
     fn beginning(
         &mut self,
         query: &Query,
         chain: Chain,
         is_new: bool,
-    ) -> Result<Beginning, EngineError> {
+        table: &SourceTable,
+    ) -> Beginning {
         let chain = Arc::new(chain);
         let id = self.next_query;
         self.next_query += 1;
         let handle = Arc::new(QueryHandle::new(id, query.name.clone(), query.sink.clone()));
-        // Who writes the same table now is replaced or removed, or writes other columns of it.
-        let writers = self.queries.values();
-        let after: Vec<Receiver<()>> = writers
-            .filter(|other| other.name == query.name && other.handle.table.name == query.sink.name)
-            .map(|other| other.ended.clone())
-            .collect();
-        let sink = self.sink(&handle, &chain, after)?;
+        let paused = self.paused.contains(&query.name);
+        handle.paused.store(paused, Relaxed);
         let old = self.newest_run(&query.name);
         // A version that still reads history is given up; the one before it runs on.
         let replaces = old.and_then(|(id, run)| match &run.history {
             Some(history) => history.replaces,
             None => Some(id),
         });
-        let joins = !is_new
-            && !self
-                .sources
-                .get(&chain.source)
-                .is_none_or(|run| run.bounded);
-        let history = if joins {
-            history_of(&chain, micros(self.shared.options.history))
-        } else {
-            None
-        };
-        Ok(Beginning {
+        let source = self.sources.get(&chain.source).filter(|_| !is_new);
+        let history = source.filter(|run| !run.bounded).and_then(|run| {
+            let length = super::history::length(&chain, micros(self.shared.options.history));
+            let length = length.filter(|length| *length > 0)?;
+            let mode = table.spec.options.get("scan.startup.mode");
+            let from_end = mode == Some("latest-offset");
+            let now = from_end.then(|| self.shared.env.wall_ms() * MICROS_PER_MILLI);
+            Some(History::of(run, length, now))
+        });
+        Beginning {
             id,
             name: query.name.clone(),
             fingerprint: query.fingerprint,
             chain,
             handle,
-            sink,
             replaces,
-            history: history.filter(|length| *length > 0),
-        })
+            history,
+        }
     }
 
-    /// Changes everything as planned.
-    fn carry_out(
-        &mut self,
-        plans: BTreeMap<SourceId, SourcePlan<'_>>,
+    /// The ends of all who write a table and are going: whoever comes after them waits for
+    /// these. Those that write other columns of the table go on and do not count.
+    pub(super) fn writers_before(
+        &self,
+        new: &Beginning,
         gone: &BTreeSet<QueryId>,
-    ) -> Result<(), EngineError> {
-        let mut programs: BTreeMap<SourceId, ScanProgram> = BTreeMap::new();
-        let mut scans: BTreeMap<SourceId, Scan> = BTreeMap::new();
-        for (id, plan) in &plans {
-            let reading = self.reading(plan.table)?;
-            let mut program = match self.sources.get(id) {
-                Some(run) => run.full.without(gone),
-                None => ScanProgram::new(Arc::new(reading.clone())),
-            };
-            let new: Vec<Member<'_>> = plan
-                .new
-                .iter()
-                .map(|new| Member {
-                    id: new.id,
-                    chain: &new.chain,
-                    alone: new.history.is_some(),
-                })
-                .collect();
-            program.extend(&reading, &new)?;
-            programs.insert(*id, program);
-            if plan.is_new {
-                let request = ScanRequest {
-                    id: *id,
-                    table: plan.table,
-                    shards: self.shards.clone(),
-                    program: Arc::new(ScanProgram::new(Arc::new(reading))),
-                    from_ms: self.shared.options.from_ms,
-                    decoders: self.shared.options.decoders,
-                    history: None,
-                };
-                let scan = self.scan(request)?;
-                scans.insert(*id, scan);
-            }
-        }
-        // From here on nothing is refused.
-        let mut tasks: Vec<Box<dyn Task>> = Vec::new();
-        for (id, scan) in scans {
-            for shard in &self.shards {
-                let _ = shard.send(ShardMessage::SourceBegins {
-                    source: id,
-                    late: scan.late.clone(),
-                });
-            }
-            let plan = &plans[&id];
-            self.sources.insert(
-                id,
-                SourceRun {
-                    name: plan.table.spec.name.clone(),
-                    fingerprint: plan.table.fingerprint,
-                    full: programs[&id].clone(),
-                    live: BTreeSet::new(),
-                    reader: scan.reader,
-                    work_capacity: scan.work_capacity,
-                    handle: scan.handle,
-                    bounded: scan.bounded,
-                },
-            );
-            tasks.extend(scan.tasks);
-        }
-        for (id, plan) in plans {
-            if let Some(full) = programs.remove(&id) {
-                self.change_source(id, plan, full, gone, &mut tasks);
-            }
-        }
-        self.end(gone);
-        for task in tasks {
-            self.shared.executor.spawn(task);
-        }
-        Ok(())
+    ) -> Vec<crossbeam_channel::Receiver<()>> {
+        let is_of = |table: &TableSpec| table.name == new.chain.sink.name;
+        let going = self.queries.iter().filter(|(id, run)| {
+            is_of(&run.chain.sink)
+                && (gone.contains(id) || run.name == new.name || new.replaces == Some(**id))
+        });
+        let ending = self.ending.iter().filter(|(table, _)| is_of(table));
+        let ended = going.map(|(_, run)| &run.ended);
+        let ended = ended.chain(ending.map(|(_, ended)| ended));
+        ended.cloned().collect()
     }
-
-    /// Tells a source's tasks what its queries are from now on.
-    fn change_source(
-        &mut self,
-        id: SourceId,
-        plan: SourcePlan<'_>,
-        full: ScanProgram,
-        gone: &BTreeSet<QueryId>,
-        tasks: &mut Vec<Box<dyn Task>>,
-    ) {
-        let (with_history, now): (Vec<_>, Vec<_>) =
-            plan.new.into_iter().partition(|new| new.history.is_some());
-        let mut add: Vec<Vec<NewQuery>> = self.shards.iter().map(|_| Vec::new()).collect();
-        let Some(source) = self.sources.get_mut(&id) else {
-            return;
-        };
-        source.full = full;
-        let remove: Vec<QueryId> = source.live.intersection(gone).copied().collect();
-        source.live.retain(|query| !gone.contains(query));
-        source.live.extend(now.iter().map(|new| new.id));
-        let program = Arc::new(source.full.only(&source.live));
-        for new in &now {
-            let Some(input) = source.full.inputs.get(&new.id) else {
-                continue;
-            };
-            for shard in &mut add {
-                shard.push(new.query(input.clone(), false));
-            }
-        }
-        let reader = source.reader.clone();
-        if !(remove.is_empty() && now.is_empty()) {
-            let _ = reader.send(ReaderMessage::Change(Box::new(Change {
-                program,
-                remove,
-                add,
-            })));
-        }
-        for new in now {
-            new.handle.set_state(QueryState::Running);
-            self.register(id, new, None, tasks);
-        }
-        for new in with_history {
-            self.begin_history(id, plan.table, new, tasks);
-        }
-    }
-
-    fn register(
-        &mut self,
-        source: SourceId,
-        new: Beginning,
-        history: Option<HistoryRun>,
-        tasks: &mut Vec<Box<dyn Task>>,
-    ) {
-        self.shared.queries.add(Arc::clone(&new.handle));
-        tasks.push(new.sink.task);
-        self.queries.insert(
-            new.id,
-            QueryRun {
-                name: new.name,
-                fingerprint: new.fingerprint,
-                source,
-                chain: new.chain,
-                handle: new.handle,
-                sink: new.sink.sender,
-                ended: new.sink.ended,
-                history,
-            },
-        );
-    }
-
-    /// Starts a query's own reading of history, beside the live one.
-    fn begin_history(
-        &mut self,
-        id: SourceId,
-        table: &SourceTable,
-        new: Beginning,
-        tasks: &mut Vec<Box<dyn Task>>,
-    ) {
-        let Some(source) = self.sources.get(&id) else {
-            return;
-        };
-        let frontier = source.handle.frontier();
-        let length = new.history.unwrap_or(0);
-        let from = frontier.map(|frontier| frontier.saturating_sub(length) - HISTORY_MARGIN);
-        let from_ms = from.map(|from| from.div_euclid(MICROS_PER_MILLI));
-        // Where records bear older times than their events, a record's time does not say where
-        // to begin.
-        let lead_ms = source.handle.lead_ms.load(Relaxed);
-        let begin_ms = if lead_ms > HISTORY_MARGIN / MICROS_PER_MILLI {
-            Some(0)
-        } else {
-            from_ms
-        };
-        let own = BTreeSet::from([new.id]);
-        let program = Arc::new(source.full.only(&own));
-        let live = Arc::clone(&source.handle);
-        let Some(input) = program.inputs.get(&new.id).cloned() else {
-            return;
-        };
-        let mut shards = Vec::new();
-        let mut states = Vec::new();
-        for number in 0..self.shards.len() {
-            let (task, inbox, state) = self.history_shard(number);
-            tasks.push(task);
-            shards.push(inbox);
-            states.push(state);
-        }
-        let request = ScanRequest {
-            id,
-            table,
-            shards: shards.clone(),
-            program: Arc::clone(&program),
-            from_ms: begin_ms,
-            decoders: self.shared.options.decoders,
-            history: Some((new.id, live)),
-        };
-        let scan = match self.scan(request) {
-            Ok(scan) => scan,
-            Err(error) => {
-                new.handle.set_state(QueryState::Failed {
-                    message: format!("its history cannot be read: {error}"),
-                });
-                self.register(id, new, None, tasks);
-                return;
-            }
-        };
-        for shard in &shards {
-            let _ = shard.send(ShardMessage::SourceBegins {
-                source: id,
-                late: None,
-            });
-            let _ = shard.send(ShardMessage::Queries {
-                source: id,
-                program: Arc::clone(&program),
-                remove: Vec::new(),
-                add: vec![new.query(input.clone(), true)],
-            });
-        }
-        let skip_until = if new.chain.current { None } else { frontier };
-        let history = HistoryRun {
-            reader: scan.reader,
-            states,
-            replaces: new.replaces,
-            handle: scan.handle,
-            from_ms,
-            length,
-            begins_late: scan.begins_late,
-            skip_until,
-        };
-        tasks.extend(scan.tasks);
-        self.register(id, new, Some(history), tasks);
-    }
-
-    /// Ends queries, and sources that are left without any.
-    fn end(&mut self, gone: &BTreeSet<QueryId>) {
-        for id in gone {
-            let Some(run) = self.queries.get(id) else {
-                continue;
-            };
-            if let Some(history) = &run.history {
-                let _ = history.reader.send(ReaderMessage::Stop);
-            }
-        }
-        let used: BTreeSet<SourceId> = self
-            .queries
-            .iter()
-            .filter(|(id, _)| !gone.contains(id))
-            .map(|(_, run)| run.source)
-            .collect();
-        let unused: Vec<SourceId> = self
-            .sources
-            .keys()
-            .copied()
-            .filter(|id| !used.contains(id))
-            .collect();
-        for id in unused {
-            if let Some(source) = self.sources.remove(&id) {
-                let mut last = source.handle.stats.summary();
-                last.size = (0, 0);
-                self.gone.add(&last);
-                // A source that has ended has no reader to pass this on.
-                if source.reader.send(ReaderMessage::Remove).is_err() {
-                    for shard in &self.shards {
-                        let _ = shard.send(ShardMessage::SourceGone { source: id });
-                    }
-                }
-            }
-        }
-        // Queries of a source that goes on but was not changed otherwise.
-        for (id, source) in &mut self.sources {
-            let remove: Vec<QueryId> = source.live.intersection(gone).copied().collect();
-            if remove.is_empty() {
-                continue;
-            }
-            source.live.retain(|query| !gone.contains(query));
-            source.full = source.full.without(gone);
-            let program = Arc::new(source.full.only(&source.live));
-            let change = Change {
-                program: Arc::clone(&program),
-                remove: remove.clone(),
-                add: self.shards.iter().map(|_| Vec::new()).collect(),
-            };
-            let sent = source.reader.send(ReaderMessage::Change(Box::new(change)));
-            if sent.is_err() {
-                for shard in &self.shards {
-                    let _ = shard.send(ShardMessage::Queries {
-                        source: *id,
-                        program: Arc::clone(&program),
-                        remove: remove.clone(),
-                        add: Vec::new(),
-                    });
-                }
-            }
-        }
-        self.forget(gone);
-    }
-}
-
-impl<'a> SourcePlan<'a> {
-    fn of(table: &'a SourceTable, is_new: bool) -> Self {
-        Self {
-            table,
-            new: Vec::new(),
-            is_new,
-        }
-    }
-}
-
-impl Beginning {
-    /// The query as a shard gets it.
-    fn query(&self, input: crate::scan::program::QueryInput, muted: bool) -> NewQuery {
-        NewQuery {
-            id: self.id,
-            chain: Arc::clone(&self.chain),
-            input,
-            sink: self.sink.sender.clone(),
-            handle: Arc::clone(&self.handle),
-            from: None,
-            muted,
-            skip_until: None,
-        }
-    }
-}
-
-/// How far before the frontier rows still matter to a query, microseconds; `None`: no row before
-/// the first one it sees does.
-fn history_of(chain: &Chain, without_end: i64) -> Option<i64> {
-    let all = chain.steps.iter().chain(&chain.tail);
-    let mut total: Option<i64> = None;
-    for step in all {
-        let own = match &step.keyed {
-            Keyed::Window { window, .. } => match window.kind {
-                WindowKind::Tumble { size }
-                | WindowKind::Hop { size, .. }
-                | WindowKind::Cumulate { size, .. } => size,
-                WindowKind::Session { .. } => without_end,
-            },
-            Keyed::Group {
-                window_end: Some(_),
-                ..
-            }
-            | Keyed::TopN { .. } => 0,
-            Keyed::Group { .. } if total.is_some() => 0,
-            Keyed::Group { .. } | Keyed::Latest { .. } | Keyed::Over { .. } => without_end,
-        };
-        total = Some(total.unwrap_or(0).saturating_add(own));
-    }
-    total
 }

@@ -1,5 +1,6 @@
 //! Builds and spawns tasks: shards, sinks, and the reading of a source.
 
+use super::open::{Opened, Place};
 use super::state::{Late, SourceId, State};
 use crate::error::EngineError;
 use crate::plan::Chain;
@@ -25,8 +26,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::time::NO_TIME;
-use tidewheel_core::{DecodeRequest, SinkRequest, Source, SourceRequest, TableSpec};
-use tidewheel_sql::plan::{BadRows, MetadataKind, SourceTable};
+use tidewheel_core::{DecodeRequest, Sink, Source, TableSpec};
+use tidewheel_sql::plan::{BadRows, SourceTable};
 
 /// Waiting chunks between the reader and the workers, for each worker.
 const CHUNKS_WAITING: usize = 2;
@@ -63,9 +64,9 @@ pub(super) struct Scan {
 pub(super) struct ScanRequest<'a> {
     pub(super) id: SourceId,
     pub(super) table: &'a SourceTable,
+    pub(super) source: Box<dyn Source>,
     pub(super) shards: Vec<Sender<ShardMessage>>,
     pub(super) program: Arc<ScanProgram>,
-    pub(super) from_ms: Option<i64>,
     pub(super) decoders: usize,
     /// Set for a reading of history: the query, and the live reading.
     pub(super) history: Option<(QueryId, Arc<SourceHandle>)>,
@@ -128,29 +129,12 @@ impl State {
         (Box::new(shard), sender, to_shard)
     }
 
-    fn open_sink(
-        &self,
-        table: &TableSpec,
-        query: &str,
-    ) -> Result<Box<dyn tidewheel_core::Sink>, EngineError> {
-        let connector = self
-            .shared
-            .env
-            .registry()
-            .for_table(&table.options)
-            .map_err(Self::refused(table))?;
-        let request = SinkRequest {
-            query: query.to_owned(),
-            ..SinkRequest::new(table.clone(), Arc::clone(&self.shared.env))
-        };
-        connector.sink(&request).map_err(Self::refused(table))
-    }
-
     /// The sink task of a query. It writes nothing before the tasks behind `after` have ended.
     pub(super) fn sink(
         &self,
         handle: &Arc<QueryHandle>,
         chain: &Arc<Chain>,
+        sink: Box<dyn Sink>,
         after: Vec<Receiver<()>>,
     ) -> Result<NewSink, EngineError> {
         let shared = &self.shared;
@@ -166,7 +150,7 @@ impl State {
             Arc::clone(handle),
             (before, after),
             Arc::clone(chain),
-            self.open_sink(&chain.sink, &chain.name)?,
+            sink,
             inbox,
             self.feedback.clone(),
             tail,
@@ -182,14 +166,18 @@ impl State {
     }
 
     /// Where a table's bad or late rows go: one task for all that name it.
-    fn side(&mut self, table: &TableSpec) -> Result<Sender<Vec<SideRow>>, EngineError> {
+    fn side(
+        &mut self,
+        table: &TableSpec,
+        opened: &mut Opened,
+    ) -> Result<Sender<Vec<SideRow>>, EngineError> {
         if let Some(known) = self.sides.get(&table.name) {
             return Ok(known.clone());
         }
         let shared = &self.shared;
         let (sender, inbox) = channel(shared.executor.as_ref(), SIDE_WAITING);
         let task = SideTask {
-            sink: self.open_sink(table, "")?,
+            sink: opened.sink(&Place::Side(table.name.clone()))?,
             table: table.clone(),
             inbox,
             env: Arc::clone(&shared.env),
@@ -238,21 +226,28 @@ impl State {
         Ok(reading)
     }
 
-    /// Opens a source and builds the tasks that read it.
-    pub(super) fn scan(&mut self, request: ScanRequest<'_>) -> Result<Scan, EngineError> {
+    /// Builds the tasks that read a source.
+    ///
+    /// # Errors
+    /// A table for bad or late rows is not among those opened.
+    pub(super) fn scan(
+        &mut self,
+        request: ScanRequest<'_>,
+        opened: &mut Opened,
+    ) -> Result<Scan, EngineError> {
         let ScanRequest {
             id,
             table,
+            source,
             shards,
             program,
-            from_ms,
             decoders,
             history,
         } = request;
         let spec = &table.spec;
         let shared = self.shared.clone();
-        let source = self.open_source(table, from_ms)?;
         let mut tasks: Vec<Box<dyn Task>> = Vec::new();
+        let handle = Arc::new(SourceHandle::new(spec.name.clone()));
         let work_capacity = CHUNKS_WAITING * decoders;
         let executor = shared.executor.as_ref();
         let (to_workers, work) = channel::<Work>(executor, work_capacity);
@@ -265,6 +260,7 @@ impl State {
                 decoder: None,
                 inbox: work.clone(),
                 outbox: to_sequencer.clone(),
+                handle: Arc::clone(&handle),
             }));
         }
         let partitions = source.partitions();
@@ -274,7 +270,6 @@ impl State {
         }
         let bounded = source.is_bounded();
         let begins_late = source.begins_late();
-        let handle = Arc::new(SourceHandle::new(spec.name.clone()));
         let is_history = history.is_some();
         let caught_up = self.caught_up.clone();
         let history = match (history, caught_up) {
@@ -284,6 +279,7 @@ impl State {
                 live,
                 at_end: BTreeSet::new(),
                 waiting: false,
+                yielded: Duration::ZERO,
             }),
             _ => None,
         };
@@ -305,16 +301,17 @@ impl State {
             deferred: VecDeque::new(),
             paused: BTreeSet::new(),
             kept: VecDeque::new(),
+            lag_at: Duration::ZERO,
         }));
         let bad_rows = match &table.bad_rows {
             // The live reading has reported them.
             _ if is_history => BadRowPolicy::Drop,
             BadRows::Drop => BadRowPolicy::Drop,
             BadRows::Fail => BadRowPolicy::Fail,
-            BadRows::DeadLetter(table) => BadRowPolicy::Send(self.side(table)?),
+            BadRows::DeadLetter(table) => BadRowPolicy::Send(self.side(table, opened)?),
         };
         let late = match &table.late_rows_table {
-            Some(late) if !is_history => Some((self.side(late)?, topic(spec))),
+            Some(late) if !is_history => Some((self.side(late, opened)?, topic(spec))),
             _ => None,
         };
         let dedup_window = table
@@ -342,6 +339,7 @@ impl State {
             dedup_expired: NO_TIME,
             last_tick: Duration::ZERO,
             positions: BTreeMap::new(),
+            newest_ms: BTreeMap::new(),
         }));
         Ok(Scan {
             tasks,
@@ -352,37 +350,5 @@ impl State {
             bounded,
             begins_late,
         })
-    }
-
-    fn open_source(
-        &self,
-        table: &SourceTable,
-        from_ms: Option<i64>,
-    ) -> Result<Box<dyn Source>, EngineError> {
-        let spec = &table.spec;
-        let registry = self.shared.env.registry();
-        let connector = registry
-            .for_table(&spec.options)
-            .map_err(Self::refused(spec))?;
-        let used = |kind: MetadataKind| table.metadata.iter().any(|column| column.kind == kind);
-        let metadata = [
-            ("timestamp", MetadataKind::Timestamp),
-            ("key", MetadataKind::Key),
-            ("headers", MetadataKind::Headers),
-        ]
-        .into_iter()
-        // A query that comes later may read what none does now.
-        .filter(|(_, kind)| self.shared.live || used(*kind))
-        .map(|(name, _)| name.to_owned())
-        .collect();
-        connector
-            .source(&SourceRequest {
-                table: spec.clone(),
-                start: BTreeMap::new(),
-                from_ms,
-                metadata,
-                env: Arc::clone(&self.shared.env),
-            })
-            .map_err(Self::refused(spec))
     }
 }

@@ -84,6 +84,7 @@ impl State {
         };
         let replaced: BTreeSet<QueryId> = old.into_iter().collect();
         source.full = source.full.without(&replaced);
+        source.full.share(id);
         source.live.insert(id);
         source.live.retain(|query| !replaced.contains(query));
         let Some(input) = source.full.inputs.get(&id).cloned() else {
@@ -129,13 +130,17 @@ impl State {
             let whole = first.saturating_add(history.length);
             handle.set_complete_from(whole / MICROS_PER_MILLI);
         }
-        self.forget(&replaced);
+        self.end(&replaced);
     }
 
     /// Queries are gone: nobody asks for them any more.
     pub(super) fn forget(&mut self, gone: &BTreeSet<QueryId>) {
+        let over = |ended: &Receiver<()>| ended.try_recv() == Err(TryRecvError::Disconnected);
+        self.ending.retain(|(_, ended)| !over(ended));
         for id in gone {
-            self.queries.remove(id);
+            if let Some(run) = self.queries.remove(id) {
+                self.ending.push((run.chain.sink.clone(), run.ended));
+            }
             self.shared.queries.remove(*id);
         }
     }

@@ -2,7 +2,10 @@
 
 mod apply;
 mod build;
+mod carry;
+mod history;
 mod join;
+mod open;
 mod state;
 
 use crate::error::EngineError;
@@ -76,6 +79,8 @@ pub(crate) struct Shared {
 pub struct Engine {
     shared: Shared,
     state: Arc<Mutex<State>>,
+    /// One change at a time. The state itself is locked only while nothing is waited for.
+    applying: Mutex<()>,
 }
 
 impl Engine {
@@ -130,7 +135,12 @@ impl Engine {
             let coordinator = join::Coordinator::new(&shared, &state, caught_up);
             shared.executor.spawn(Box::new(coordinator));
         }
-        Self { shared, state }
+        let applying = Mutex::new(());
+        Self {
+            shared,
+            state,
+            applying,
+        }
     }
 
     /// Makes the running queries those of `program`, by name and fingerprint: those that are the
@@ -141,7 +151,20 @@ impl Engine {
     /// A connector or format refuses its table, or a query has a shape that is not executed. Then
     /// nothing has changed.
     pub fn apply(&self, program: &Program) -> Result<Applied, EngineError> {
-        self.state.lock().apply(program)
+        let _one_change = self.applying.lock();
+        let mut opened = open::Opened::default();
+        loop {
+            let missing = {
+                let mut state = self.state.lock();
+                let planned = state.plan(program)?;
+                let missing = opened.missing(state.needs(&planned, program));
+                if missing.is_empty() {
+                    return state.carry_out(planned, &mut opened);
+                }
+                missing
+            };
+            opened.open(&self.shared, missing)?;
+        }
     }
 
     /// No more queries come: the engine ends with its last source.
@@ -171,14 +194,10 @@ impl Engine {
         self.state.lock().source_statuses()
     }
 
-    /// Stops the writing of a query's values; its state goes on. False without such a query.
-    pub fn pause(&self, query: &str) -> bool {
-        self.state.lock().set_paused(query, true)
-    }
-
-    /// Writes a paused query's values again. False without such a query.
-    pub fn resume(&self, query: &str) -> bool {
-        self.state.lock().set_paused(query, false)
+    /// Stops the writing of the values of the queries with these names, and lets all others
+    /// write; state goes on. A name may be of a query that is yet to be applied: it begins paused.
+    pub fn set_paused(&self, names: std::collections::BTreeSet<String>) {
+        self.state.lock().set_paused(names);
     }
 
     /// Changes of a query as its sink acknowledges them, and the columns of its table that they

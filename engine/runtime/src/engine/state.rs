@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tidewheel_core::TableSpec;
 
 /// The number of a source that is or was read; never used again.
 pub(super) type SourceId = usize;
@@ -84,6 +85,10 @@ pub(super) struct State {
     pub(super) feedback: Vec<Sender<Feedback>>,
     pub(super) sources: BTreeMap<SourceId, SourceRun>,
     pub(super) queries: BTreeMap<QueryId, QueryRun>,
+    /// Names of queries whose values are not to be written; some may not be there yet.
+    pub(super) paused: BTreeSet<String>,
+    /// Sink tasks that may still write although their queries are gone, by table.
+    pub(super) ending: Vec<(TableSpec, Receiver<()>)>,
     /// The tables for bad and late rows that are in use.
     pub(super) sides: BTreeMap<String, Sender<Vec<SideRow>>>,
     pub(super) caught_up: Option<Sender<CaughtUp>>,
@@ -103,6 +108,8 @@ impl State {
             feedback: Vec::new(),
             sources: BTreeMap::new(),
             queries: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            ending: Vec::new(),
             sides: BTreeMap::new(),
             caught_up: Some(sender),
             next_source: 0,
@@ -124,14 +131,14 @@ impl State {
         Some(Arc::clone(&query.handle))
     }
 
-    pub(super) fn set_paused(&self, name: &str, paused: bool) -> bool {
-        let mut found = false;
-        for query in self.queries.values().filter(|query| query.name == name) {
+    /// Makes the paused queries those of these names. What is not there yet begins paused.
+    pub(super) fn set_paused(&mut self, names: BTreeSet<String>) {
+        self.paused = names;
+        for query in self.queries.values() {
+            let paused = self.paused.contains(&query.name);
             query.handle.paused.store(paused, Relaxed);
-            found = true;
         }
         self.wake_shards();
-        found
     }
 
     fn wake_shards(&self) {
@@ -170,6 +177,7 @@ impl State {
             .values()
             .map(|source| SourceStatus {
                 queue_capacity: source.work_capacity,
+                key_groups: source.full.key_groups(&source.live),
                 ..source.handle.status()
             })
             .collect();
@@ -212,7 +220,7 @@ impl State {
 
     /// What a connector says of a table.
     pub(super) fn refused(
-        table: &tidewheel_core::TableSpec,
+        table: &TableSpec,
     ) -> impl Fn(tidewheel_core::ConnectorError) -> EngineError + '_ {
         |error| EngineError::Table {
             table: table.name.clone(),

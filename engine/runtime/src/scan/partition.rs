@@ -166,6 +166,8 @@ impl TableTime {
                 watermark: (state.watermark != NO_TIME).then_some(state.watermark),
                 at_end: state.at_end || state.finished,
                 idle: state.idle,
+                lag: None,
+                lag_ms: None,
             })
             .collect()
     }

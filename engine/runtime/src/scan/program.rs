@@ -272,6 +272,41 @@ impl ScanProgram {
         Ok(number)
     }
 
+    /// Lets a query whose state has come from its own reading of history share its key group: it
+    /// joins one with the same key, or others may join its own from now on.
+    pub fn share(&mut self, query: QueryId) {
+        let Some(own) = self.inputs.get(&query).and_then(|input| input.group) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(own).and_then(Option::take) else {
+            return;
+        };
+        let same = self.groups.iter().position(|other| {
+            other.as_ref().is_some_and(|other| {
+                !other.alone
+                    && other.keys == group.keys
+                    && other.route == group.route
+                    && other.required == group.required
+            })
+        });
+        match (same, self.inputs.get_mut(&query)) {
+            (Some(same), Some(input)) => input.group = Some(same),
+            _ => {
+                self.groups[own] = Some(KeyGroup {
+                    alone: false,
+                    ..group
+                });
+            }
+        }
+    }
+
+    /// How many different keys some of the queries group by.
+    #[must_use]
+    pub fn key_groups(&self, queries: &BTreeSet<QueryId>) -> usize {
+        let of = |id: &QueryId| self.inputs.get(id)?.group;
+        queries.iter().filter_map(of).collect::<BTreeSet<_>>().len()
+    }
+
     fn expr(&mut self, expr: &Expr) -> ColumnId {
         let same = |slot: &Slot| matches!(slot, Slot::Expr(known) if known == expr);
         match self.slots.iter().position(same) {

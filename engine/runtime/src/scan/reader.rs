@@ -16,8 +16,15 @@ use tidewheel_core::{Env, RawChunk, Source, SourceEvent};
 
 /// How long a source may wait for records before the reader looks at its own inbox.
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long a reader of history waits while the live one is busy.
-const YIELD: Duration = Duration::from_millis(5);
+/// How long a reader of history waits for its next message once it has caught up.
+const WAIT_TO_JOIN: Duration = Duration::from_millis(5);
+/// How long a reader of history waits for each chunk that waits in the live reading.
+const YIELD: Duration = Duration::from_micros(500);
+/// A reader of history takes a chunk at the latest after it has yielded for so long, that it comes
+/// to its end also where the live reading is always busy.
+const YIELD_MAX: Duration = Duration::from_millis(20);
+/// How often the source is asked how much is left.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// What a reader is told.
 #[derive(Debug)]
@@ -69,6 +76,8 @@ pub struct History {
     pub at_end: BTreeSet<u32>,
     /// It has caught up and said so.
     pub waiting: bool,
+    /// How long it has yielded since its last chunk.
+    pub yielded: Duration,
 }
 
 /// Reads one source table.
@@ -107,6 +116,8 @@ pub struct Reader {
     pub paused: BTreeSet<u32>,
     /// Chunks that were read before they were wanted.
     pub kept: VecDeque<RawChunk>,
+    /// When the source is asked next how much is left.
+    pub lag_at: Duration,
 }
 
 impl Reader {
@@ -207,6 +218,7 @@ impl Reader {
             chunk,
         };
         self.ticket += 1;
+        self.handle.queued.fetch_add(1, Relaxed);
         if self.workers.send(work).is_err() {
             return Poll::Done;
         }
@@ -271,8 +283,17 @@ impl Reader {
                 positions: self.positions.clone(),
             });
         }
-        let busy = history.live.queued.load(Relaxed) > 0;
-        (history.waiting || busy).then_some(Poll::Idle(Some(YIELD)))
+        if history.waiting {
+            return Some(Poll::Idle(Some(WAIT_TO_JOIN)));
+        }
+        let waiting = u32::try_from(history.live.queued.load(Relaxed)).unwrap_or(u32::MAX);
+        if waiting == 0 || history.yielded >= YIELD_MAX {
+            history.yielded = Duration::ZERO;
+            return None;
+        }
+        let wait = YIELD.saturating_mul(waiting).min(YIELD_MAX);
+        history.yielded += wait;
+        Some(Poll::Idle(Some(wait)))
     }
 }
 
@@ -307,7 +328,11 @@ impl Task for Reader {
                 }));
             }
         };
-        self.handle.queued.store(self.workers.len(), Relaxed);
+        let now = self.env.monotonic();
+        if now >= self.lag_at {
+            self.lag_at = now + LAG_EVERY;
+            self.handle.show_lags(&self.source.lags());
+        }
         if let Some((total, read)) = self.source.size() {
             self.handle.stats.size.0.store(read, Relaxed);
             self.handle.stats.size.1.store(total, Relaxed);

@@ -12,7 +12,7 @@ use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
 use crate::stats::{Stats, add};
 use crate::status::{Queries, SourceHandle, SourceState};
 use crate::task::{Poll, Task, wait_for};
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, BooleanBufferBuilder};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +79,8 @@ pub struct Sequencer {
     pub last_tick: Duration,
     /// The next offset of each partition.
     pub positions: BTreeMap<u32, u64>,
+    /// When the newest record of each partition was made, milliseconds.
+    pub newest_ms: BTreeMap<u32, i64>,
 }
 
 impl Sequencer {
@@ -204,6 +206,9 @@ impl Sequencer {
             self.handle.lead_ms.fetch_max(lead, Relaxed);
         }
         self.positions.insert(batch.partition, batch.next_offset);
+        if let Some(newest) = batch.newest_ms {
+            self.newest_ms.insert(batch.partition, newest);
+        }
         let rows = batch.time.len();
         let mut watermark = Vec::with_capacity(rows);
         let mut fresh = Vec::with_capacity(rows);
@@ -227,6 +232,7 @@ impl Sequencer {
             .frontier
             .0
             .fetch_max(self.time.frontier(), Relaxed);
+        self.count_matched(&batch, &fresh);
         let selections = self.select(&batch, &fresh);
         let time = self.now();
         let progress = (batch.partition, batch.next_offset);
@@ -259,6 +265,30 @@ impl Sequencer {
         }
         self.align();
         Poll::Ready
+    }
+
+    /// Counts for each query the rows that pass its filter, repeats left out.
+    fn count_matched(&self, batch: &Prepared, fresh: &[u32]) {
+        let rows = batch.time.len();
+        let mask = (fresh.len() < rows).then(|| {
+            let mut mask = BooleanBufferBuilder::new(rows);
+            mask.append_n(rows, false);
+            for row in fresh {
+                mask.set_bit(*row as usize, true);
+            }
+            mask.finish()
+        });
+        for (id, input) in &self.program.inputs {
+            let gate = input.gate.map(|gate| &batch.evaluation.columns[gate]);
+            let count = match (gate.map(|gate| gate.as_boolean().values()), &mask) {
+                (None, _) => fresh.len(),
+                (Some(gate), None) => gate.count_set_bits(),
+                (Some(gate), Some(mask)) => (gate & mask).count_set_bits(),
+            };
+            if let Some(query) = self.queries.get(*id) {
+                add(&query.stats.matched, count);
+            }
+        }
     }
 
     /// For each shard and key group, the rows that are its own.
@@ -394,8 +424,17 @@ impl Sequencer {
             return;
         }
         self.last_tick = now;
-        self.handle
-            .show(self.now(), self.time.partitions(&self.positions));
+        let mut partitions = self.time.partitions(&self.positions);
+        let wall_ms = self.env.wall_ms();
+        for partition in &mut partitions {
+            let newest = self.newest_ms.get(&partition.partition);
+            partition.lag_ms = match newest {
+                _ if partition.at_end => Some(0),
+                Some(newest) => Some(wall_ms.saturating_sub(*newest).max(0)),
+                None => None,
+            };
+        }
+        self.handle.show(self.now(), partitions);
         let behind = self.time.is_behind(now);
         if self.time.tick(now) {
             self.send_time();

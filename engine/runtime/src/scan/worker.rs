@@ -6,6 +6,7 @@ use super::dedup::hash_keys;
 use super::program::{Evaluation, ScanProgram};
 use crate::error::EngineError;
 use crate::expr::{Expr, evaluate};
+use crate::status::SourceHandle;
 use crate::task::{Poll, Task};
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, MapBuilder, RecordBatch,
@@ -20,6 +21,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
 use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq};
@@ -88,6 +90,9 @@ pub struct Prepared {
     /// How far event times lie beyond their records' timestamps at most, milliseconds, where
     /// records have any.
     pub lead_ms: Option<i64>,
+    /// When its newest record was made: its timestamp, or without one its event time;
+    /// milliseconds.
+    pub newest_ms: Option<i64>,
     /// Records in the chunk.
     pub records: u64,
     /// Bytes in the chunk.
@@ -198,6 +203,8 @@ pub struct Worker {
     pub inbox: Receiver<Work>,
     /// Where results go.
     pub outbox: Sender<(u64, Output)>,
+    /// Where it is shown how many chunks wait.
+    pub handle: Arc<SourceHandle>,
 }
 
 /// Event times of the good rows.
@@ -273,9 +280,14 @@ impl TableReading {
                 Some(hash_keys(&columns))
             }
         };
+        let newest_ms = match chunk.meta.timestamps.last() {
+            Some(timestamp) => Some(*timestamp),
+            None => times.time.iter().max().map(|time| time / MICROS_PER_MILLI),
+        };
         Ok(Prepared {
             read_at_ms: work.read_at_ms,
             lead_ms,
+            newest_ms,
             partition: chunk.partition,
             next_offset: chunk.next_offset,
             evaluation: work.program.evaluate(&batch)?,
@@ -489,6 +501,7 @@ impl Task for Worker {
     fn poll(&mut self) -> Poll {
         match self.inbox.try_recv() {
             Ok(work) => {
+                self.handle.queued.fetch_sub(1, Relaxed);
                 let output = match self.prepare(&work) {
                     Ok(prepared) => Output::Batch(Box::new(prepared)),
                     Err(error) => Output::Failed(error),

@@ -299,12 +299,24 @@ impl Shard {
                 operator,
             })) => {
                 let skip_until = new.skip_until;
-                if let (First::Set { group, .. }, Some(known)) =
-                    (&query.first, self.sources.get_mut(&source))
-                    && let Some(place) = known.groups.get_mut(*group)
+                let place = match (new.input.group, self.sources.get_mut(&source)) {
+                    (Some(group), Some(known)) => known.groups.get_mut(group),
+                    _ => None,
+                };
+                if let (First::Set { group, set }, Some(place), Some(own)) =
+                    (&mut query.first, place, operator)
                 {
-                    *place = operator;
+                    match place {
+                        // From here on one probe finds its keys and those of all others.
+                        Some(shared) => {
+                            let ids = shared.absorb(own);
+                            *set = ids.get(set.0 as usize).copied().unwrap_or(*set);
+                        }
+                        None => *place = Some(own),
+                    }
+                    *group = new.input.group.unwrap_or(*group);
                 }
+                query.input = new.input.clone();
                 (query.muted, query.skip_until) = (false, skip_until);
                 self.enter(query);
             }
@@ -515,7 +527,6 @@ impl Shard {
             if query.chain.emit_every.is_some() {
                 query.credit = crate::sink::CREDIT_ROWS;
             }
-            query.handle.paused.store(false, Relaxed);
         }
         let sent = self.serve(true);
         for query in self.queries.values_mut() {

@@ -52,6 +52,8 @@ pub(crate) struct StatementStats {
     pub slices: u64,
     /// Bytes of state, estimated.
     pub state_bytes: u64,
+    /// Rows that passed its filter, those without a key included.
+    pub matched: u64,
     /// Rows that came after all their windows had closed.
     pub late: u64,
     /// Rows without a key.
@@ -155,6 +157,7 @@ pub(super) async fn stats(
             keys: status.counters.keys,
             slices: status.counters.slices,
             state_bytes: status.counters.state_bytes,
+            matched: status.counters.matched,
             late: status.counters.late,
             keyless: status.counters.keyless,
             failed_rows: status.counters.failed_rows,

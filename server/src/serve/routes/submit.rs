@@ -57,21 +57,32 @@ pub(super) async fn create(
     body: SqlBody,
 ) -> Result<Response, Problem> {
     let key = idempotency::key(&headers)?;
-    let request = (body.name.clone(), body.sql.clone());
+    let SqlBody { name, sql } = body;
+    let name = name.ok_or_else(|| {
+        Problem::bad_request("the query has no name; send \"name\" in the JSON, or ?name=…")
+    })?;
+    let request = (name.clone(), sql.clone());
     let work = {
-        let app = Arc::clone(&app);
+        let (app, name, sql) = (Arc::clone(&app), name.clone(), sql.clone());
         async move {
-            let name = body.name.ok_or_else(|| {
-                Problem::bad_request("the query has no name; send \"name\" in the JSON, or ?name=…")
-            })?;
-            blocking(move || app.catalogue.create(&name, &body.sql).map(|()| name))
+            blocking(move || app.catalogue.create(&name, &sql))
                 .await?
                 .map_err(Problem::from)
         }
     };
-    let (name, again) = match key {
-        Some(key) => app.answers.once(key, request, work).await?,
-        None => (work.await?, false),
+    let again = match key {
+        Some(key) => {
+            let is_there = || {
+                let view = app.catalogue.view();
+                let file = view.files.get(&name);
+                file.is_some_and(|file| file.text.as_deref() == Some(sql.as_str()))
+            };
+            app.answers.once(key, request, is_there, work).await?
+        }
+        None => {
+            work.await?;
+            false
+        }
     };
     let mut response = reply(&app, &name, StatusCode::CREATED)?;
     let location = format!("/api/v1/queries/{}", encoded(&name));

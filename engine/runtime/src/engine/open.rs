@@ -1,0 +1,195 @@
+//! Opens sinks and sources beside what runs.
+//!
+//! Opening may take long: a server that does not answer, a folder to be read. So it happens
+//! while nothing is locked: a change is planned, what it needs is opened, and it is planned anew,
+//! until nothing is missing.
+
+use super::Shared;
+use super::apply::Planned;
+use super::state::State;
+use crate::error::EngineError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidewheel_core::{Sink, SinkRequest, Source, SourceRequest, TableSpec};
+use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
+
+/// What a change uses an open table for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// A query's sink, by its name.
+    Sink(String),
+    /// A table of bad or late rows, by its name.
+    Side(String),
+    /// The live reading of a table, by its name.
+    Live(String),
+    /// A query's own reading of history, by its name.
+    History(String),
+}
+
+/// What is to be opened.
+pub(super) enum Need<'a> {
+    Sink(&'a TableSpec),
+    Source {
+        table: &'a SourceTable,
+        from_ms: Option<i64>,
+    },
+}
+
+/// What is open and waits to be used.
+#[derive(Default)]
+pub(super) struct Opened {
+    sinks: BTreeMap<Place, Box<dyn Sink>>,
+    /// With the time to begin at that each was opened with.
+    sources: BTreeMap<Place, (Box<dyn Source>, Option<i64>)>,
+}
+
+impl Opened {
+    /// What of `needed` is not open yet.
+    pub(super) fn missing<'a>(
+        &self,
+        mut needed: BTreeMap<Place, Need<'a>>,
+    ) -> BTreeMap<Place, Need<'a>> {
+        needed.retain(|place, need| match need {
+            Need::Sink(_) => !self.sinks.contains_key(place),
+            // Where it is now known that record times tell nothing, it is opened again.
+            Need::Source { from_ms, .. } => !self
+                .sources
+                .get(place)
+                .is_some_and(|(_, opened)| opened == from_ms || *from_ms != Some(0)),
+        });
+        needed
+    }
+
+    /// Opens.
+    ///
+    /// # Errors
+    /// A connector refuses its table.
+    pub(super) fn open(
+        &mut self,
+        shared: &Shared,
+        needed: BTreeMap<Place, Need<'_>>,
+    ) -> Result<(), EngineError> {
+        for (place, need) in needed {
+            match need {
+                Need::Sink(table) => {
+                    let query = match &place {
+                        Place::Sink(query) => query.as_str(),
+                        _ => "",
+                    };
+                    let sink = sink(shared, table, query)?;
+                    self.sinks.insert(place, sink);
+                }
+                Need::Source { table, from_ms } => {
+                    let source = source(shared, table, from_ms)?;
+                    self.sources.insert(place, (source, from_ms));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands an open sink out.
+    ///
+    /// # Errors
+    /// It is not open: a defect.
+    pub(super) fn sink(&mut self, place: &Place) -> Result<Box<dyn Sink>, EngineError> {
+        self.sinks.remove(place).ok_or(EngineError::Defect)
+    }
+
+    /// Hands an open source out.
+    ///
+    /// # Errors
+    /// It is not open: a defect.
+    pub(super) fn source(&mut self, place: &Place) -> Result<Box<dyn Source>, EngineError> {
+        let opened = self.sources.remove(place);
+        opened.map(|(source, _)| source).ok_or(EngineError::Defect)
+    }
+}
+
+impl State {
+    /// Everything that a change needs open.
+    pub(super) fn needs<'a>(
+        &self,
+        planned: &Planned<'a>,
+        program: &'a Program,
+    ) -> BTreeMap<Place, Need<'a>> {
+        let mut needs = BTreeMap::new();
+        let mut new = BTreeSet::new();
+        for plan in planned.sources.values() {
+            let table = plan.table;
+            if plan.is_new {
+                let from_ms = self.shared.options.from_ms;
+                let place = Place::Live(table.spec.name.clone());
+                needs.insert(place, Need::Source { table, from_ms });
+                let bad = match &table.bad_rows {
+                    BadRows::DeadLetter(bad) => Some(bad),
+                    BadRows::Drop | BadRows::Fail => None,
+                };
+                for side in bad.into_iter().chain(&table.late_rows_table) {
+                    if !self.sides.contains_key(&side.name) {
+                        needs.insert(Place::Side(side.name.clone()), Need::Sink(side));
+                    }
+                }
+            }
+            for beginning in &plan.new {
+                new.insert(beginning.name.as_str());
+                if let Some(history) = beginning.history {
+                    let from_ms = history.begin_ms;
+                    let place = Place::History(beginning.name.clone());
+                    needs.insert(place, Need::Source { table, from_ms });
+                }
+            }
+        }
+        for query in &program.queries {
+            if new.contains(query.name.as_str()) {
+                needs.insert(Place::Sink(query.name.clone()), Need::Sink(&query.sink));
+            }
+        }
+        needs
+    }
+}
+
+fn sink(shared: &Shared, table: &TableSpec, query: &str) -> Result<Box<dyn Sink>, EngineError> {
+    let connector = shared
+        .env
+        .registry()
+        .for_table(&table.options)
+        .map_err(State::refused(table))?;
+    let request = SinkRequest {
+        query: query.to_owned(),
+        ..SinkRequest::new(table.clone(), Arc::clone(&shared.env))
+    };
+    connector.sink(&request).map_err(State::refused(table))
+}
+
+fn source(
+    shared: &Shared,
+    table: &SourceTable,
+    from_ms: Option<i64>,
+) -> Result<Box<dyn Source>, EngineError> {
+    let spec = &table.spec;
+    let registry = shared.env.registry();
+    let connector = registry
+        .for_table(&spec.options)
+        .map_err(State::refused(spec))?;
+    let used = |kind: MetadataKind| table.metadata.iter().any(|column| column.kind == kind);
+    let metadata = [
+        ("timestamp", MetadataKind::Timestamp),
+        ("key", MetadataKind::Key),
+        ("headers", MetadataKind::Headers),
+    ]
+    .into_iter()
+    // A query that comes later may read what none does now.
+    .filter(|(_, kind)| shared.live || used(*kind))
+    .map(|(name, _)| name.to_owned())
+    .collect();
+    connector
+        .source(&SourceRequest {
+            table: spec.clone(),
+            start: BTreeMap::new(),
+            from_ms,
+            metadata,
+            env: Arc::clone(&shared.env),
+        })
+        .map_err(State::refused(spec))
+}
