@@ -21,6 +21,12 @@ use session::{newest_session, session};
 use std::collections::{BTreeMap, BTreeSet};
 use user::{cart, categories, first_revenues, inferred_orders, orders, products, shopper};
 
+/// Milliseconds since 1970 of a time as events carry it, such as `2025-03-26T10:57:56.7Z`.
+#[must_use]
+pub fn time_ms(text: &str) -> Option<i64> {
+    row::time(text)
+}
+
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;

@@ -186,6 +186,25 @@ fn rest(running: &Running, queries: &[Running1], written: u64) {
     }
 }
 
+/// Watches how long the values of each running query stand still, until told to stop: the
+/// longest time without an acknowledged change, while events flow, and whose it was.
+fn watch(running: &Running, env: &Arc<dyn Env>, stop: &AtomicBool) -> (i64, String) {
+    let mut longest = (0, String::new());
+    while !stop.load(Ordering::Relaxed) {
+        let now = env.wall_ms();
+        for status in running.engine.queries() {
+            // One that begins or is replaced has not changed anything yet.
+            if let (QueryState::Running, Some(last)) = (status.state, status.last_change_ms)
+                && now - last > longest.0
+            {
+                longest = (now - last, status.name);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    longest
+}
+
 fn run(seed: u64, changes: usize, shards: usize) {
     let folder = tempfile::tempdir().expect("folder");
     let (log, store) = (folder.path().join("log"), folder.path().join("store"));
@@ -199,9 +218,11 @@ fn run(seed: u64, changes: usize, shards: usize) {
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut random = fastrand::Rng::with_seed(seed);
     let mut queries: Vec<Running1> = Vec::new();
-    std::thread::scope(|scope| {
+    let stall = std::thread::scope(|scope| {
         scope.spawn(|| write(&log, seed, &stop, &written));
-        let _stops = StopOnDrop(&stop);
+        let stops = StopOnDrop(&stop);
+        let watching = scope.spawn(|| watch(&running, &env, &stop));
+        let begin = Instant::now();
         while written.load(Ordering::Relaxed) == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -222,12 +243,19 @@ fn run(seed: u64, changes: usize, shards: usize) {
             running.engine.apply(&program).expect("applies");
             std::thread::sleep(Duration::from_millis(random.u64(..60)));
         }
+        let seconds = begin.elapsed().as_secs_f64();
+        drop(stops);
+        let (ms, name) = watching.join().expect("no panic");
+        let rate = written.load(Ordering::Relaxed) as f64 / seconds;
+        format!("at {rate:.0} events/s; longest time without a change {ms} ms ({name})")
     });
     let written = written.load(Ordering::Relaxed);
     // What one run over everything computes.
     let reference = folder.path().join("reference");
     let whole = Running::start(&compile(&log, &reference, &queries, true), &env, &options);
-    whole.expect("starts").wait().expect("ends");
+    let whole = whole.expect("starts");
+    let groups: usize = whole.engine.sources().iter().map(|s| s.key_groups).sum();
+    whole.wait().expect("ends");
     let want = values(&reference, &queries, &env);
     assert!(!want.is_empty());
     rest(&running, &queries, written);
@@ -254,10 +282,13 @@ fn run(seed: u64, changes: usize, shards: usize) {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+    // However they came, they share what they would share had they begun together.
+    let shared: usize = running.engine.sources().iter().map(|s| s.key_groups).sum();
+    assert_eq!(shared, groups, "seed {seed}: {queries:?}");
     running.engine.stop();
     running.wait().expect("ends well");
     println!(
-        "seed {seed}: {changes} changes, {written} events, {} values alike",
+        "seed {seed}: {changes} changes, {written} events, {} values alike, {stall}",
         want.len()
     );
 }

@@ -145,6 +145,71 @@ fn a_file_that_waits_for_another_runs_once_that_is_there() {
 }
 
 #[test]
+fn a_paused_query_writes_nothing_after_a_restart() {
+    let service = service();
+    let pause = service.send("POST", "/api/v1/queries/seen/pause", &[], None);
+    assert_eq!(pause.status, 200);
+    let folder = std::sync::Arc::clone(&service.folder);
+    service.stop();
+    fs::remove_dir_all(folder.path().join("store")).expect("removes");
+
+    let service = Start::default().with(&FROM).serve(&folder);
+    assert_eq!(service.state("seen"), "paused");
+    service.until("all rows", |service| {
+        let metrics = service.get("/metrics").text;
+        metrics.contains("tidewheel_source_rows_total{table=\"shopper_events\"} 500")
+    });
+    let stats = service.get("/api/v1/queries/seen/stats").json();
+    assert_eq!(stats["statements"][0]["writes"], 0, "{stats}");
+    service.stop();
+    let held = support_service::run(folder.path(), &["features", "store", "seen:", "--json"]);
+    let held = String::from_utf8_lossy(&held.stdout).into_owned();
+    assert_eq!(held, "", "nothing was written at the end either");
+}
+
+#[test]
+fn a_repeated_request_is_known_after_a_restart() {
+    let service = service();
+    let carts = views("carts", "add_to_cart");
+    let send = |service: &Service, key: &str, sql: &str| {
+        let headers = [("idempotency-key", key)];
+        let path = "/api/v1/queries?name=carts";
+        service.send("POST", path, &headers, Some(sql.as_bytes()))
+    };
+    assert_eq!(send(&service, "one", &carts).status, 201);
+    let folder = std::sync::Arc::clone(&service.folder);
+    service.stop();
+
+    let service = Start::default().with(&FROM).serve(&folder);
+    let again = send(&service, "one", &carts);
+    let replayed = again.header("idempotency-replayed");
+    assert_eq!((again.status, replayed), (201, "true"), "{}", again.text);
+    assert_eq!(send(&service, "two", &carts).status, 409);
+    let other = views("carts", "page_view");
+    assert_eq!(send(&service, "one", &other).status, 422);
+    service.stop();
+
+    // The service ended after the file was written, before that was noted.
+    let path = folder.path().join("queries/.tidewheel/answers.json");
+    let noted = fs::read_to_string(&path).expect("reads");
+    assert!(noted.contains("\"done\":true"), "{noted}");
+    fs::write(&path, noted.replace("true", "false")).expect("writes");
+    let service = Start::default().with(&FROM).serve(&folder);
+    assert_eq!(send(&service, "one", &carts).status, 201);
+    // The same, before the file was written.
+    fs::write(&path, noted.replace("true", "false")).expect("writes");
+    fs::remove_file(service.file("carts")).expect("removes");
+    service.stop();
+    let service = Start::default().with(&FROM).serve(&folder);
+    let made = send(&service, "one", &carts);
+    assert_eq!(
+        (made.status, made.header("idempotency-replayed")),
+        (201, "")
+    );
+    assert!(service.file("carts").exists());
+}
+
+#[test]
 fn a_restart_ends_in_the_same_state() {
     let service = service();
     let carts = views("carts", "add_to_cart");

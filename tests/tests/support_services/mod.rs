@@ -1,4 +1,7 @@
 //! A real Kafka broker and a real Redis server, by the scripts in tests/services.
+//!
+//! Each test file uses a part of it.
+#![allow(dead_code)]
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -125,7 +128,26 @@ impl Services {
             .expect("a runtime")
             .block_on(admin.create_topics([&new], &AdminOptions::new()));
         made.expect("creates")[0].as_ref().expect("creates");
+        let of_now = records
+            .iter()
+            .map(|(partition, record)| (*partition, None, record));
+        self.send(topic, of_now);
+    }
 
+    /// Writes records with their timestamps (milliseconds), each into its partition.
+    pub(crate) fn append(&self, topic: &str, records: &[(u32, i64, Vec<u8>)]) {
+        let timed = records.iter();
+        self.send(
+            topic,
+            timed.map(|(partition, at, record)| (*partition, Some(*at), record)),
+        );
+    }
+
+    fn send<'a>(
+        &self,
+        topic: &str,
+        records: impl Iterator<Item = (u32, Option<i64>, &'a Vec<u8>)>,
+    ) {
         // One request at a time keeps each partition's order, also when one is sent again.
         let producer: BaseProducer = self
             .client()
@@ -134,10 +156,11 @@ impl Services {
             .set("queue.buffering.max.messages", "1000000")
             .create()
             .expect("a producer");
-        for (partition, record) in records {
-            let record = BaseRecord::<(), [u8]>::to(topic)
-                .partition(i32::try_from(*partition).expect("few partitions"))
+        for (partition, at, record) in records {
+            let mut record = BaseRecord::<(), [u8]>::to(topic)
+                .partition(i32::try_from(partition).expect("few partitions"))
                 .payload(record);
+            record.timestamp = at;
             producer
                 .send(record)
                 .map_err(|(error, _)| error)
