@@ -9,6 +9,10 @@ use tidewheel_runtime::{RunOptions, Running, Summary};
 use tidewheel_sql::{CompileContext, compile};
 
 fn run(folder: &Path, lines: &[&str], queries: &str) -> Summary {
+    run_with(folder, lines, queries, "")
+}
+
+fn run_with(folder: &Path, lines: &[&str], queries: &str, options: &str) -> Summary {
     let input = folder.join("events.jsonl");
     std::fs::write(&input, lines.concat()).expect("writes");
     let side = |name: &str| {
@@ -20,9 +24,9 @@ fn run(folder: &Path, lines: &[&str], queries: &str) -> Summary {
         )
     };
     let text = format!(
-        "{}{}CREATE TABLE events (k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) \
+        "{}{}CREATE TABLE events (k STRING, ts TIMESTAMP(3), n BIGINT, WATERMARK FOR ts AS ts) \
          WITH ('connector' = 'file', 'format' = 'json', 'path' = '{}', \
-         'bad-rows.table' = 'bad', 'late-rows.table' = 'late');\n{}",
+         'bad-rows.table' = 'bad', 'late-rows.table' = 'late'{options});\n{}",
         side("bad"),
         side("late"),
         input.display(),
@@ -174,4 +178,29 @@ fn late_rows_are_those_of_windows_that_have_closed() {
         ]
     );
     assert_eq!(summary.late, 5);
+}
+
+/// Where `order.by` breaks ties, a late row still says where it stood.
+#[test]
+fn a_late_row_is_where_it_stood_whatever_breaks_ties() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = [
+        "{\"k\":\"a\",\"ts\":\"2024-03-01T00:05:00Z\",\"n\":9000000000}\n",
+        "{\"k\":\"b\",\"ts\":\"2024-03-01T00:00:10Z\",\"n\":7000000000}\n",
+        "{\"k\":\"c\",\"ts\":\"2024-03-01T00:00:20Z\"}\n",
+    ];
+    let queries = "CREATE TABLE minutes (k STRING, window_start TIMESTAMP(3), c BIGINT) \
+         WITH ('connector' = 'file', 'path' = '{folder}/minutes');\n\
+         INSERT INTO minutes SELECT k, window_start, COUNT(*) \
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
+         GROUP BY k, window_start, window_end;\n";
+    let summary = run_with(folder.path(), &lines, queries, ", 'order.by' = 'n'");
+    assert_eq!(summary.late, 2);
+    let at = offsets(&lines);
+    let places: Vec<(Value, Value)> = rows(&folder.path().join("late"))
+        .into_iter()
+        .map(|row| (row["partition"].clone(), row["offset"].clone()))
+        .collect();
+    let place = |number: usize| (json!(0), json!(at[number]));
+    assert_eq!(places, [place(1), place(2)]);
 }

@@ -7,7 +7,7 @@
 use crate::aggregate::Cell;
 use crate::change::{Changes, OperatorStats, RowState};
 use crate::input::Input;
-use crate::keys::KeyEncoder;
+use crate::keys::{KeyEncoder, Keys};
 use crate::spec::{AggregateSpec, Emit, WINDOW_TIME_GAP};
 use crate::window::cells::{CellSet, Part, is_true};
 use crate::window::entries::{DirtyLists, Entries, NONE};
@@ -49,6 +49,8 @@ struct Group {
     cell: Cell,
     rows: i64,
     newest: EventTime,
+    /// The latest end of a row that it was given, [`NO_TIME`] where rows have no ends.
+    last_end: EventTime,
     window: (EventTime, EventTime),
     armed: EventTime,
     event: bool,
@@ -64,6 +66,7 @@ impl Default for Group {
             cell: NONE,
             rows: 0,
             newest: NO_TIME,
+            last_end: NO_TIME,
             window: (NO_TIME, END_OF_TIME),
             armed: NEVER,
             event: false,
@@ -211,6 +214,30 @@ impl RegroupOperator {
         late
     }
 
+    /// Says until when rows of a changelog live that were processed, or would be again as they
+    /// were: `ends[row]` for each of `rows`. A group runs empty at the last of its rows' ends;
+    /// one whose end moves on is to be taken again, as one that time changed.
+    pub fn extend(&mut self, keys: &Keys, rows: &[u32], ends: &[EventTime]) {
+        for &row in rows {
+            let Some(key) = self.keys.find(keys, row as usize) else {
+                continue;
+            };
+            let Some(slot) = self.groups.find(key) else {
+                continue;
+            };
+            let group = self.groups.get_mut(slot);
+            if ends[row as usize] <= group.last_end {
+                continue;
+            }
+            group.last_end = ends[row as usize];
+            group.newest = group.newest.max(group.last_end);
+            if group.live && !group.event && !group.expiry {
+                group.expiry = true;
+                self.dirty.expiry.push_back(slot);
+            }
+        }
+    }
+
     fn end_clock(&self, end: EventTime, after: i64) -> EventTime {
         end.saturating_add(after).saturating_sub(WINDOW_TIME_GAP)
     }
@@ -350,8 +377,9 @@ impl RegroupOperator {
             group.live = live;
             let empty_at = match (group.window.1, ttl) {
                 (END_OF_TIME, Some(ttl)) if live => group.newest.saturating_add(ttl),
-                // Rows of windows have their own ends, which the caller knows.
-                (END_OF_TIME, None) if self.spec.retracting => END_OF_TIME,
+                (END_OF_TIME, None) if !live && self.spec.retracting => self.frontier,
+                // Rows of windows have their own ends.
+                (END_OF_TIME, None) if group.last_end != NO_TIME => group.last_end,
                 (END_OF_TIME, None) => group.newest,
                 (END_OF_TIME, Some(_)) => self.frontier,
                 (end, _) => end,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_core::Op;
-use tidewheel_kernel::topn::{Rank, SortColumn, TopNOperator, TopNSpec};
+use tidewheel_kernel::topn::{Rank, RankChanges, SortColumn, TopNOperator, TopNSpec};
 
 /// id, partition, score, note.
 type Row = (String, i64, Option<i64>, i64);
@@ -116,8 +116,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn apply(&mut self, changes: &(RecordBatch, Vec<Op>), rank: Rank) {
-        for ((row, at), op) in read(&changes.0).into_iter().zip(&changes.1) {
+    fn apply(&mut self, changes: &RankChanges, rank: Rank) {
+        for ((row, at), op) in read(&changes.rows).into_iter().zip(&changes.ops) {
             match (rank, op) {
                 (Rank::Key, Op::Upsert) => {
                     let old = self.by_rank.insert((row.1, at), row.clone());
@@ -192,13 +192,13 @@ proptest! {
         for step in steps {
             match step {
                 Step::Upsert(row) => {
-                    operator.process(&batch(std::slice::from_ref(&row)), &[Op::Upsert]).unwrap();
+                    operator.process(&batch(std::slice::from_ref(&row)), &[Op::Upsert], None).unwrap();
                     rows.insert(row.0.clone(), row);
                 }
                 Step::Delete(id) => {
                     // Only the identity of a deleted row means anything.
                     let row = (id.clone(), 99, None, 99);
-                    operator.process(&batch(&[row]), &[Op::Delete]).unwrap();
+                    operator.process(&batch(&[row]), &[Op::Delete], None).unwrap();
                     rows.remove(&id);
                 }
                 Step::Take(max) => {
@@ -229,7 +229,7 @@ fn what_came_and_went_is_not_seen() {
     let mut operator = TopNOperator::new(schema(), spec(2, true, false, Rank::Column)).unwrap();
     let row: Row = ("a".into(), 1, Some(5), 0);
     operator
-        .process(&batch(&[row.clone(), row]), &[Op::Upsert, Op::Delete])
+        .process(&batch(&[row.clone(), row]), &[Op::Upsert, Op::Delete], None)
         .unwrap();
     assert!(operator.take_changes(10).unwrap().is_none());
     assert_eq!((operator.stats().keys, operator.stats().slices), (0, 0));
@@ -240,13 +240,71 @@ fn what_came_and_went_is_not_seen() {
 fn rows_behind_the_limit_cause_no_work() {
     let mut operator = TopNOperator::new(schema(), spec(1, true, false, Rank::Column)).unwrap();
     operator
-        .process(&batch(&[("a".into(), 1, Some(5), 0)]), &[Op::Upsert])
+        .process(&batch(&[("a".into(), 1, Some(5), 0)]), &[Op::Upsert], None)
         .unwrap();
     assert!(operator.take_changes(10).unwrap().is_some());
     operator
-        .process(&batch(&[("b".into(), 1, Some(4), 0)]), &[Op::Upsert])
+        .process(&batch(&[("b".into(), 1, Some(4), 0)]), &[Op::Upsert], None)
         .unwrap();
     assert!(!operator.has_changes());
+}
+
+/// Rows whose ends move on while their columns stay: at every frontier each row that is shown has
+/// an end that readers know and that has not come, or that is its last.
+#[test]
+fn rows_that_live_longer_are_told_again_and_no_others() {
+    for seed in 0..500 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let rank = [Rank::Unused, Rank::Column][random.usize(0..2)];
+        let mut operator =
+            TopNOperator::new(schema(), spec(random.usize(1..4), true, false, rank)).unwrap();
+        let mut ends: BTreeMap<String, i64> = BTreeMap::new();
+        let mut told: BTreeMap<String, i64> = BTreeMap::new();
+        let mut frontier = 0;
+        for _ in 0..random.usize(1..60) {
+            if random.u32(0..20) == 0 {
+                operator.refresh();
+            }
+            for _ in 0..random.usize(0..4) {
+                let id = random.u32(0..6).to_string();
+                let row = (id.clone(), random.i64(0..2), Some(random.i64(0..2)), 0);
+                if random.u32(0..8) == 0 {
+                    operator
+                        .process(&batch(&[row]), &[Op::Delete], Some(&[0]))
+                        .unwrap();
+                    ends.remove(&id);
+                } else {
+                    let end = frontier + random.i64(1..50);
+                    let end = end.max(ends.get(&id).copied().unwrap_or(end));
+                    operator
+                        .process(&batch(&[row]), &[Op::Upsert], Some(&[end]))
+                        .unwrap();
+                    ends.insert(id, end);
+                }
+            }
+            let before = frontier;
+            frontier += random.i64(0..30);
+            operator.renew(frontier);
+            while let Some(changes) = operator.take_changes(random.usize(1..9)).unwrap() {
+                let rows = read(&changes.rows).into_iter().zip(&changes.ops);
+                for (((row, _), op), end) in rows.zip(&changes.empty_at) {
+                    match op {
+                        Op::Upsert => told.insert(row.0, *end),
+                        Op::Delete => told.remove(&row.0),
+                    };
+                }
+            }
+            for (id, told) in &told {
+                let end = ends[id];
+                assert!(*told > frontier || *told == end, "seed {seed}: {id} until {told} of {end}");
+            }
+            if before == frontier {
+                assert!(!operator.has_changes());
+                operator.renew(frontier);
+                assert!(operator.take_changes(9).unwrap().is_none(), "seed {seed}: told twice");
+            }
+        }
+    }
 }
 
 fn windowed() -> (SchemaRef, TopNSpec) {
@@ -286,26 +344,27 @@ fn a_passed_window_is_dropped_without_deletes_once_its_changes_are_taken() {
         .process(
             &rows(vec![1, 2, 3], vec![first, first, second]),
             &[Op::Upsert; 3],
+            None,
         )
         .unwrap();
     assert_eq!(operator.stats().keys, 2, "the window's end parts rows");
     operator.advance(first - 1_001);
     assert_eq!(
-        operator.take_changes(10).unwrap().unwrap().1,
+        operator.take_changes(10).unwrap().unwrap().ops,
         [Op::Upsert, Op::Upsert]
     );
     assert_eq!(operator.stats().slices, 3);
     operator
-        .process(&rows(vec![0], vec![first]), &[Op::Upsert])
+        .process(&rows(vec![0], vec![first]), &[Op::Upsert], None)
         .unwrap();
     operator.advance(first - 1_000);
     assert_eq!(
-        operator.take_changes(10).unwrap().unwrap().1,
+        operator.take_changes(10).unwrap().unwrap().ops,
         [Op::Delete, Op::Upsert]
     );
     assert_eq!((operator.stats().keys, operator.stats().slices), (1, 1));
     operator
-        .process(&rows(vec![9], vec![first]), &[Op::Upsert])
+        .process(&rows(vec![9], vec![first]), &[Op::Upsert], None)
         .unwrap();
     assert_eq!(operator.stats().late_rows, 1);
     operator.advance(second);
@@ -324,7 +383,7 @@ fn wrong_columns_are_refused() {
     let mut operator = TopNOperator::new(Arc::clone(&schema), spec).unwrap();
     assert!(
         operator
-            .process(&RecordBatch::new_empty(schema), &[Op::Upsert])
+            .process(&RecordBatch::new_empty(schema), &[Op::Upsert], None)
             .is_err()
     );
 }

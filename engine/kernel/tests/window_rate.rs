@@ -5,9 +5,12 @@
 
 mod window_support;
 
+use arrow::datatypes::DataType;
 use std::time::Instant;
 use tidewheel_core::time::{MICROS_PER_SECOND, NO_TIME};
-use tidewheel_kernel::spec::{Emit, SetSpec, WindowKind, WindowSpec};
+use tidewheel_kernel::spec::{
+    AggregateKind, AggregateSpec, Emit, SetSpec, WindowKind, WindowSpec,
+};
 use tidewheel_kernel::window::{SetId, WindowOperator};
 use window_support::*;
 
@@ -27,9 +30,9 @@ fn hop(slide: i64, size: i64) -> SetSpec {
     }
 }
 
-/// Nanoseconds an event for `events` events over `keys` keys in `span` of event time, read after
-/// each batch.
-fn rate(sets: Vec<SetSpec>, keys: u32, events: usize, span: i64) -> f64 {
+/// Nanoseconds an event for `events` events over `keys` keys in `span` of event time, each with
+/// one of `values` values, read after each batch.
+fn rate(sets: Vec<SetSpec>, keys: u32, events: usize, span: i64, values: i64) -> f64 {
     let mut random = fastrand::Rng::with_seed(1);
     let count = sets.len() as u32;
     let mut operator = WindowOperator::new(encoder(), sets);
@@ -41,7 +44,7 @@ fn rate(sets: Vec<SetSpec>, keys: u32, events: usize, span: i64) -> f64 {
                 time: (batch * BATCH + at) as i64 * (span / events as i64),
                 seq: at as u64,
                 key: random.u32(0..keys),
-                value: random.i64(0..100),
+                value: random.i64(0..values),
                 flags: [true; 3],
                 watermark: NO_TIME,
                 retract: false,
@@ -63,10 +66,11 @@ fn rate(sets: Vec<SetSpec>, keys: u32, events: usize, span: i64) -> f64 {
     let stats = operator.stats();
     let each = spent.as_nanos() as f64 / events as f64;
     println!(
-        "    {each:.0} ns an event, {:.1} changes an event, {} slices, {} MB",
+        "    {each:.0} ns an event, {:.1} changes an event, {} slices, {} MB, {} bytes a key",
         changes as f64 / events as f64,
         stats.slices,
-        stats.state_bytes >> 20
+        stats.state_bytes >> 20,
+        stats.state_bytes / stats.keys.max(1)
     );
     each
 }
@@ -82,9 +86,9 @@ fn rates() {
     ] {
         println!("{keys} keys, 2 million events in {} s", span / second);
         println!("  HOP(1 s, 1 min)");
-        let short = rate(vec![hop(second, 60 * second)], keys, 2_000_000, span);
+        let short = rate(vec![hop(second, 60 * second)], keys, 2_000_000, span, 100);
         println!("  HOP(1 s, 24 h)");
-        let long = rate(vec![hop(second, 24 * HOUR)], keys, 2_000_000, span);
+        let long = rate(vec![hop(second, 24 * HOUR)], keys, 2_000_000, span, 100);
         println!("  ratio {:.2}", long / short);
         println!("  5 min, 1 h, 24 h sharing slices");
         let sets = vec![
@@ -92,7 +96,45 @@ fn rates() {
             hop(60 * second, HOUR),
             hop(60 * second, 24 * HOUR),
         ];
-        rate(sets, keys, 2_000_000, span);
+        rate(sets, keys, 2_000_000, span, 100);
+    }
+}
+
+#[test]
+#[ignore = "prints rates"]
+fn rates_of_distinct_counts() {
+    let second = MICROS_PER_SECOND;
+    let distinct = |args: Vec<usize>, size: i64| SetSpec {
+        aggregates: vec![AggregateSpec {
+            kind: AggregateKind::CountDistinct,
+            arg_types: vec![if args == [4] {
+                DataType::Utf8View
+            } else {
+                DataType::Int64
+            }],
+            args,
+            filter: None,
+            result: DataType::Int64,
+        }],
+        ..hop(30 * second, size)
+    };
+    for (keys, span, values) in [
+        (1_000, 48 * HOUR, 5),
+        (1_000, 48 * HOUR, 200),
+        (100_000, 2 * HOUR, 5),
+        (10, HOUR, 100_000),
+    ] {
+        println!("{keys} keys, 1 million events in {} s, {values} values", span / second);
+        println!("  HOP(30 s, 24 h), integers");
+        rate(vec![distinct(vec![0], 24 * HOUR)], keys, 1_000_000, span, values);
+        println!("  HOP(30 s, 24 h), text (of 8 words)");
+        rate(vec![distinct(vec![4], 24 * HOUR)], keys, 1_000_000, span, values);
+        println!("  HOP(30 s, 5 min), integers");
+        rate(vec![distinct(vec![0], 300 * second)], keys, 1_000_000, span, values);
+        println!("  5 min, 1 h, 12 h, 24 h sharing slices, integers");
+        let sizes = [300 * second, HOUR, 12 * HOUR, 24 * HOUR];
+        let sets = sizes.map(|size| distinct(vec![0], size)).to_vec();
+        rate(sets, keys, 1_000_000, span, values);
     }
 }
 

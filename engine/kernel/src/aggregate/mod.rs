@@ -7,7 +7,7 @@
 mod bag;
 mod boolean;
 mod changes;
-mod codec;
+pub(crate) mod codec;
 mod count;
 mod exact;
 mod extreme;
@@ -19,9 +19,9 @@ mod sight;
 mod sum;
 mod tally;
 mod total;
-mod value;
+pub(crate) mod value;
 mod variance;
-mod words;
+pub(crate) mod words;
 
 pub use factory::{StoreGroup, check, new_store, new_stores};
 

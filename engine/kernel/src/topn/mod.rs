@@ -66,6 +66,17 @@ pub struct TopNSpec {
     pub window_end: Option<usize>,
 }
 
+/// Rows that changed.
+#[derive(Debug, Clone)]
+pub struct RankChanges {
+    /// The rows: the input's columns, then [`RANK_COLUMN`].
+    pub rows: RecordBatch,
+    /// What became of each.
+    pub ops: Vec<Op>,
+    /// When each runs empty; of a row that is deleted it says nothing.
+    pub empty_at: Vec<EventTime>,
+}
+
 /// A row's partition, and its place in the partition's tree.
 type Place = (u32, Arc<[u8]>);
 
@@ -166,12 +177,20 @@ impl TopNOperator {
 
     /// Takes in changes: upserts and deletes of rows by identity, in order. Of a delete only the
     /// identity's columns are read. Rows of a window that [`TopNOperator::advance`] has passed
-    /// are counted and left out.
+    /// are counted and left out. `empty_at` says when each row runs empty; without, none does.
     ///
     /// # Errors
-    /// The batch is not of the operator's schema, or has not one operation a row.
-    pub fn process(&mut self, batch: &RecordBatch, ops: &[Op]) -> Result<(), ArrowError> {
-        if batch.num_rows() != ops.len() || batch.num_columns() != self.input_schema.fields().len()
+    /// The batch is not of the operator's schema, or has not one operation (and end) a row.
+    pub fn process(
+        &mut self,
+        batch: &RecordBatch,
+        ops: &[Op],
+        empty_at: Option<&[EventTime]>,
+    ) -> Result<(), ArrowError> {
+        let has_ends = empty_at.is_none_or(|ends| ends.len() == ops.len());
+        if batch.num_rows() != ops.len()
+            || !has_ends
+            || batch.num_columns() != self.input_schema.fields().len()
         {
             return Err(ArrowError::InvalidArgumentError(format!(
                 "{} rows of {} columns with {} operations do not fit this top-N",
@@ -212,6 +231,7 @@ impl TopNOperator {
                         orders.row(at),
                         rows.row(at),
                         end,
+                        empty_at.map_or(END_OF_TIME, |ends| ends[at]),
                     );
                 }
             }
@@ -246,12 +266,38 @@ impl TopNOperator {
         self.again.clear();
         for partition in partitions {
             let shown = self.partitions[partition as usize].shown();
-            self.again
-                .extend((1..).zip(shown).map(|(rank, row)| Change {
-                    columns: Arc::clone(&row.columns),
-                    rank,
-                    op: Op::Upsert,
-                }));
+            let by_rank = matches!(self.spec.rank, Rank::Key);
+            for (rank, row) in (1..).zip(shown) {
+                let held = self.by_identity.get(&row.identity);
+                let empty_at = held.and_then(|(partition, place)| {
+                    Some(self.partitions[*partition as usize].row(place)?.empty_at)
+                });
+                let empty_at = empty_at.unwrap_or(row.empty_at);
+                let told = self.shown.again(&row.identity, empty_at);
+                self.again.push(match told {
+                    Some(told) if !by_rank => Change { rank, ..told },
+                    _ => Change {
+                        columns: Arc::clone(&row.columns),
+                        rank,
+                        op: Op::Upsert,
+                        empty_at,
+                    },
+                });
+            }
+        }
+    }
+
+    /// Tells the frontier: rows that were shown, and of which was said that they run empty by
+    /// now, are to be taken again where they have been given a later end since. Of readers that
+    /// know rows by rank none is told.
+    pub fn renew(&mut self, frontier: EventTime) {
+        while let Some(identity) = self.shown.next_longer(frontier) {
+            let Some((partition, place)) = self.by_identity.get(&identity) else {
+                continue;
+            };
+            let row = self.partitions[*partition as usize].row(place);
+            let change = row.and_then(|row| self.shown.again(&identity, row.empty_at));
+            self.again.extend(change);
         }
     }
 
@@ -261,10 +307,7 @@ impl TopNOperator {
     ///
     /// # Errors
     /// The rows do not fit the schema; not to be expected.
-    pub fn take_changes(
-        &mut self,
-        max: usize,
-    ) -> Result<Option<(RecordBatch, Vec<Op>)>, ArrowError> {
+    pub fn take_changes(&mut self, max: usize) -> Result<Option<RankChanges>, ArrowError> {
         let mut changes: Vec<Change> = std::mem::take(&mut self.again);
         while changes.len() < max.max(1) {
             let Some(partition) = self.dirty.pop_front() else {
@@ -296,8 +339,11 @@ impl TopNOperator {
         columns.push(Arc::new(Int64Array::from_iter_values(
             changes.iter().map(|c| c.rank),
         )));
-        let ops = changes.iter().map(|change| change.op).collect();
-        Ok(Some((RecordBatch::try_new(self.schema(), columns)?, ops)))
+        Ok(Some(RankChanges {
+            rows: RecordBatch::try_new(self.schema(), columns)?,
+            ops: changes.iter().map(|change| change.op).collect(),
+            empty_at: changes.iter().map(|change| change.empty_at).collect(),
+        }))
     }
 
     /// Whether [`TopNOperator::take_changes`] may have something to give.
@@ -331,6 +377,7 @@ impl TopNOperator {
         order: &[u8],
         columns: &[u8],
         end: EventTime,
+        empty_at: EventTime,
     ) {
         let target = self.partition(partition, end);
         let place: Arc<[u8]> = [order, identity].concat().into();
@@ -339,7 +386,7 @@ impl TopNOperator {
             && *held_at == place
         {
             let state = &mut self.partitions[target as usize];
-            if let Some(old_len) = state.replace(&place, columns) {
+            if let Some(old_len) = state.replace(&place, columns, empty_at) {
                 self.bytes = (self.bytes + columns.len()).saturating_sub(old_len);
                 if state.mark(&place, self.spec.limit) {
                     self.dirty.push_back(target);
@@ -360,6 +407,7 @@ impl TopNOperator {
             Row {
                 identity,
                 columns: columns.into(),
+                empty_at,
             },
         );
     }

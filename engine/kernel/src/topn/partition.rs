@@ -11,6 +11,8 @@ pub(super) struct Row {
     pub(super) identity: Arc<[u8]>,
     /// The bytes of its columns.
     pub(super) columns: Arc<[u8]>,
+    /// When it runs empty.
+    pub(super) empty_at: EventTime,
 }
 
 /// The rows of a partition.
@@ -73,6 +75,11 @@ impl Partition {
         self.closed = true;
     }
 
+    /// The row at `place`.
+    pub(super) fn row(&self, place: &[u8]) -> Option<&Row> {
+        self.rows.get(place)
+    }
+
     /// Puts a row at a free place; says how many bytes that takes.
     pub(super) fn insert(&mut self, place: Arc<[u8]>, row: Row) -> usize {
         let taken = bytes(&place, &row);
@@ -85,15 +92,24 @@ impl Partition {
         self.rows.remove(place).map_or(0, |row| bytes(place, &row))
     }
 
-    /// Sets the columns of the row at `place` and says how long the old ones were; `None` where
-    /// they are the same.
-    pub(super) fn replace(&mut self, place: &[u8], columns: &[u8]) -> Option<usize> {
+    /// Sets the columns and the end of the row at `place` and says how long the old columns
+    /// were; `None` where both are the same.
+    pub(super) fn replace(
+        &mut self,
+        place: &[u8],
+        columns: &[u8],
+        empty_at: EventTime,
+    ) -> Option<usize> {
         let row = self.rows.get_mut(place)?;
-        if row.columns.as_ref() == columns {
+        if row.columns.as_ref() == columns && row.empty_at == empty_at {
             return None;
         }
-        let old = std::mem::replace(&mut row.columns, columns.into());
-        Some(old.len())
+        row.empty_at = empty_at;
+        let old = row.columns.len();
+        if row.columns.as_ref() != columns {
+            row.columns = columns.into();
+        }
+        Some(old)
     }
 
     /// Marks the partition dirty if a change at `place` can be among the first `limit` rows.

@@ -2,8 +2,10 @@
 
 use super::partition::Row;
 use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidewheel_core::Op;
+use tidewheel_core::time::NO_TIME;
+use tidewheel_core::{EventTime, Op};
 
 /// A change to be emitted.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct Change {
     pub(super) rank: i64,
     /// What became of it.
     pub(super) op: Op,
+    /// When it runs empty; of a delete nothing.
+    pub(super) empty_at: EventTime,
 }
 
 #[derive(Debug)]
@@ -23,11 +27,28 @@ struct ShownRow {
     partition: u32,
     columns: Arc<[u8]>,
     rank: i64,
+    /// When it runs empty, as readers were told.
+    empty_at: EventTime,
 }
 
 /// The rows that readers have, by identity.
-#[derive(Debug, Default)]
-pub(super) struct Shown(HashMap<Arc<[u8]>, ShownRow>);
+#[derive(Debug)]
+pub(super) struct Shown {
+    rows: HashMap<Arc<[u8]>, ShownRow>,
+    /// Rows that live longer than readers were told, by the end that they were told.
+    longer: BTreeSet<(EventTime, Arc<[u8]>)>,
+    frontier: EventTime,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self {
+            rows: HashMap::new(),
+            longer: BTreeSet::new(),
+            frontier: NO_TIME,
+        }
+    }
+}
 
 impl Shown {
     /// Appends what turns `old` rows of a partition into `new` ones for readers who know rows by
@@ -45,60 +66,91 @@ impl Shown {
         let stays: HashSet<&[u8]> = new.iter().map(|row| row.identity.as_ref()).collect();
         for row in old {
             let is_here = self
-                .0
+                .rows
                 .get(&row.identity)
                 .is_some_and(|shown| shown.partition == partition);
             if !is_here || stays.contains(row.identity.as_ref()) {
                 continue;
             }
-            if let Some(shown) = self.0.remove(&row.identity) {
+            if let Some(shown) = self.rows.remove(&row.identity) {
                 changes.push(Change {
                     columns: shown.columns,
                     rank: shown.rank,
                     op: Op::Delete,
+                    empty_at: NO_TIME,
                 });
             }
         }
         for (rank, row) in (1..).zip(new) {
             let columns = Arc::clone(&row.columns);
-            if let Some(shown) = self.0.get_mut(&row.identity) {
-                if shown.columns == columns && (!rank_used || shown.rank == rank) {
+            let now = ShownRow {
+                partition,
+                columns,
+                rank,
+                empty_at: row.empty_at,
+            };
+            if let Some(shown) = self.rows.get_mut(&row.identity) {
+                let same = shown.columns == now.columns && (!rank_used || shown.rank == rank);
+                let longer = row.empty_at > shown.empty_at;
+                if same && !(longer && shown.empty_at <= self.frontier) {
                     shown.partition = partition;
+                    if longer {
+                        let identity = Arc::clone(&row.identity);
+                        self.longer.insert((shown.empty_at, identity));
+                    }
                     continue;
                 }
-                *shown = ShownRow {
-                    partition,
-                    columns,
-                    rank,
-                };
+                *shown = now;
             } else {
-                let identity = Arc::clone(&row.identity);
-                self.0.insert(
-                    identity,
-                    ShownRow {
-                        partition,
-                        columns,
-                        rank,
-                    },
-                );
+                self.rows.insert(Arc::clone(&row.identity), now);
             }
             changes.push(Change {
                 columns: Arc::clone(&row.columns),
                 rank,
                 op: Op::Upsert,
+                empty_at: row.empty_at,
             });
         }
+    }
+
+    /// A row of which readers were told that it runs empty at or before `frontier`, and which
+    /// lives longer.
+    pub(super) fn next_longer(&mut self, frontier: EventTime) -> Option<Arc<[u8]>> {
+        self.frontier = self.frontier.max(frontier);
+        loop {
+            let (told, _) = self.longer.first()?;
+            if *told > frontier {
+                return None;
+            }
+            let (told, identity) = self.longer.pop_first()?;
+            let stands = self.rows.get(&identity);
+            if stands.is_some_and(|shown| shown.empty_at == told) {
+                return Some(identity);
+            }
+        }
+    }
+
+    /// The row as readers have it, with an end that they are told now.
+    pub(super) fn again(&mut self, identity: &[u8], empty_at: EventTime) -> Option<Change> {
+        let shown = self.rows.get_mut(identity)?;
+        shown.empty_at = empty_at;
+        Some(Change {
+            columns: Arc::clone(&shown.columns),
+            rank: shown.rank,
+            op: Op::Upsert,
+            empty_at,
+        })
     }
 
     /// Forgets what a partition showed.
     pub(super) fn forget(&mut self, partition: u32, rows: &[Row]) {
         for row in rows {
             if self
-                .0
+                .rows
                 .get(&row.identity)
                 .is_some_and(|shown| shown.partition == partition)
             {
-                self.0.remove(&row.identity);
+                self.rows.remove(&row.identity);
             }
         }
     }
@@ -111,6 +163,7 @@ pub(super) fn by_rank(old: &[Row], new: &[Row], changes: &mut Vec<Change>) {
             columns: Arc::clone(&row.columns),
             rank,
             op: Op::Delete,
+            empty_at: NO_TIME,
         });
     }
     for (at, row) in new.iter().enumerate() {
@@ -120,6 +173,7 @@ pub(super) fn by_rank(old: &[Row], new: &[Row], changes: &mut Vec<Change>) {
                 columns: Arc::clone(&row.columns),
                 rank,
                 op: Op::Upsert,
+                empty_at: row.empty_at,
             });
         }
     }

@@ -1,9 +1,13 @@
 //! The cells of one set of aggregates: numbering, applying rows, merging, reading.
 
+use super::sightings::{Place, Sightings};
+use super::slices::Slice;
 use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
 use crate::input::Input;
-use crate::spec::AggregateSpec;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use crate::spec::{AggregateKind, AggregateSpec};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 
 /// Some of a set's stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +19,24 @@ pub(crate) enum Part {
     Plain,
 }
 
+/// COUNT(DISTINCT x) of a set with current values: see [`super::sightings`].
+struct SightedGroup {
+    /// Which of the set's aggregates it serves, and their results' types.
+    members: Vec<(usize, DataType)>,
+    arg: usize,
+    filter: Option<usize>,
+    store: Sightings,
+}
+
 /// All aggregates of a set; they number their cells alike.
 pub(crate) struct CellSet {
     groups: Vec<StoreGroup>,
+    /// Aggregates that are apart from the groups.
+    sighted: Vec<SightedGroup>,
+    /// For each cell of a slice where it stands, if there is anything sighted.
+    places: Vec<Place>,
+    /// The first slice that is ahead of the clock.
+    ahead: i64,
     /// For each group, whether it keeps running values.
     running: Vec<bool>,
     outputs: usize,
@@ -26,8 +45,40 @@ pub(crate) struct CellSet {
     /// For each cell the rows added less those taken back; only kept for retracting input.
     rows: Option<Vec<i64>>,
     unknown_retractions: u64,
-    thin_rows: Vec<u32>,
-    thin_cells: Vec<Cell>,
+    thin: Thin,
+}
+
+/// Buffers for the rows that an aggregate's filter leaves.
+#[derive(Default)]
+struct Thin {
+    rows: Vec<u32>,
+    cells: Vec<Cell>,
+}
+
+impl Thin {
+    /// The rows for which a filter is true, with their cells.
+    fn of<'a>(
+        &'a mut self,
+        filter: Option<usize>,
+        rows: &'a [u32],
+        cells: &'a [Cell],
+        input: &Input<'_>,
+    ) -> (&'a [u32], &'a [Cell]) {
+        let Some(filter) = filter else {
+            return (rows, cells);
+        };
+        self.rows.clear();
+        self.cells.clear();
+        if let Some(chosen) = input.columns[filter].as_boolean_opt() {
+            for (&row, &cell) in rows.iter().zip(cells) {
+                if is_true(chosen, row) {
+                    self.rows.push(row);
+                    self.cells.push(cell);
+                }
+            }
+        }
+        (&self.rows, &self.cells)
+    }
 }
 
 impl CellSet {
@@ -36,14 +87,95 @@ impl CellSet {
         Self {
             running: vec![false; groups.len()],
             groups,
+            sighted: Vec::new(),
+            places: Vec::new(),
+            ahead: i64::MIN,
             outputs: specs.len(),
             next: 0,
             free: Vec::new(),
             rows: retracting.then(Vec::new),
             unknown_retractions: 0,
-            thin_rows: Vec::new(),
-            thin_cells: Vec::new(),
+            thin: Thin::default(),
         }
+    }
+
+    /// Counts distinct values by their newest sightings. For sets whose windows are open at the
+    /// clock, without gaps between them, over rows that stay. To be called first.
+    pub(crate) fn count_by_sight(&mut self, specs: &[AggregateSpec]) {
+        let counts = |member: &usize| matches!(specs[*member].kind, AggregateKind::CountDistinct);
+        let (sighted, groups): (Vec<StoreGroup>, Vec<StoreGroup>) = std::mem::take(&mut self.groups)
+            .into_iter()
+            .partition(|group| group.members.iter().all(counts) && group.args.len() == 1);
+        self.running = vec![false; groups.len()];
+        self.groups = groups;
+        self.sighted = sighted
+            .into_iter()
+            .map(|group| SightedGroup {
+                arg: group.args[0],
+                filter: group.filter,
+                store: Sightings::new(&specs[group.members[0]].arg_types[0]),
+                members: group
+                    .members
+                    .into_iter()
+                    .map(|member| (member, specs[member].result.clone()))
+                    .collect(),
+            })
+            .collect();
+    }
+
+    /// How many values of a row are counted by sight.
+    pub(crate) fn sighted(&self) -> usize {
+        self.sighted.len()
+    }
+
+    /// The clock has moved: slices from this number on are ahead of it.
+    pub(crate) fn set_ahead(&mut self, ahead: i64) {
+        self.ahead = ahead;
+    }
+
+    /// Whether a slice is ahead of the clock, and is to be settled when the clock reaches it.
+    pub(crate) fn waits(&self, index: i64) -> bool {
+        !self.sighted.is_empty() && index >= self.ahead
+    }
+
+    /// The clock has reached a slice that was ahead of it.
+    pub(crate) fn settle(&mut self, cell: Cell) {
+        self.grow();
+        for group in &mut self.sighted {
+            group.store.settle(cell, &self.places);
+        }
+    }
+
+    /// Appends what is counted by sight in the window of these slices of a key.
+    pub(crate) fn count_sighted(
+        &mut self,
+        slot: u32,
+        live: &[Slice],
+        window: (usize, usize),
+        out: &mut Vec<i64>,
+    ) {
+        if self.sighted.is_empty() {
+            return;
+        }
+        self.grow();
+        for group in &self.sighted {
+            out.push(
+                group
+                    .store
+                    .count(slot, live, window, &self.places, self.ahead),
+            );
+        }
+    }
+
+    /// A cell for the slice of a key, by the key's slot and the slice's number.
+    pub(crate) fn take_slice(&mut self, slot: u32, index: i64) -> Cell {
+        let cell = self.take();
+        if !self.sighted.is_empty() {
+            let cells = self.next as usize;
+            self.places.resize(cells.max(self.places.len()), Place::default());
+            self.places[cell as usize] = Place::new(slot, index);
+        }
+        cell
     }
 
     /// Keeps running values where the stores can.
@@ -117,6 +249,9 @@ impl CellSet {
         for group in &mut self.groups {
             group.store.clear(cell);
         }
+        for group in &mut self.sighted {
+            group.store.clear(cell);
+        }
         if let Some(rows) = &mut self.rows {
             rows[cell as usize] = 0;
         }
@@ -125,6 +260,9 @@ impl CellSet {
 
     fn grow(&mut self) {
         for group in &mut self.groups {
+            group.store.grow(self.next as usize);
+        }
+        for group in &mut self.sighted {
             group.store.grow(self.next as usize);
         }
     }
@@ -153,22 +291,7 @@ impl CellSet {
             if part == Part::Running && !running {
                 continue;
             }
-            let (rows, cells) = match group.filter {
-                None => (rows, cells),
-                Some(filter) => {
-                    self.thin_rows.clear();
-                    self.thin_cells.clear();
-                    if let Some(chosen) = input.columns[filter].as_boolean_opt() {
-                        for (&row, &cell) in rows.iter().zip(cells) {
-                            if is_true(chosen, row) {
-                                self.thin_rows.push(row);
-                                self.thin_cells.push(cell);
-                            }
-                        }
-                    }
-                    (&self.thin_rows[..], &self.thin_cells[..])
-                }
-            };
+            let (rows, cells) = self.thin.of(group.filter, rows, cells, input);
             if rows.is_empty() {
                 continue;
             }
@@ -187,6 +310,15 @@ impl CellSet {
             } else {
                 group.store.update(cells, rows, &args);
             }
+        }
+        if part == Part::Running {
+            return;
+        }
+        for group in &mut self.sighted {
+            let (rows, cells) = self.thin.of(group.filter, rows, cells, input);
+            let column = &input.columns[group.arg];
+            let store = &mut group.store;
+            store.update(cells, rows, column, &self.places, self.ahead);
         }
     }
 
@@ -229,14 +361,29 @@ impl CellSet {
     }
 
     /// The values of cells: one array an aggregate, in the order of the set's list. Stores that
-    /// keep running values read `running` instead.
-    pub(crate) fn read(&mut self, cells: &[Cell], running: &[Cell]) -> Vec<ArrayRef> {
+    /// keep running values read `running` instead; `sighted` is what [`Self::count_sighted`]
+    /// gave for each.
+    pub(crate) fn read(
+        &mut self,
+        cells: &[Cell],
+        running: &[Cell],
+        sighted: &[i64],
+    ) -> Vec<ArrayRef> {
         self.grow();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.outputs];
         for (group, &runs) in self.groups.iter_mut().zip(&self.running) {
             let arrays = group.store.read_all(if runs { running } else { cells });
             for (&member, array) in group.members.iter().zip(arrays) {
                 columns[member] = Some(array);
+            }
+        }
+        for (number, group) in self.sighted.iter().enumerate() {
+            let counts = sighted.iter().skip(number).step_by(self.sighted.len());
+            let counts = Int64Array::from_iter_values(counts.copied());
+            for (member, result) in &group.members {
+                let array = cast(&counts, result);
+                columns[*member] =
+                    Some(array.unwrap_or_else(|_| new_null_array(result, cells.len())));
             }
         }
         columns.into_iter().flatten().collect()
@@ -253,14 +400,22 @@ impl CellSet {
             .rows
             .as_ref()
             .map_or(0, |rows| rows.capacity() * size_of::<i64>());
-        stores + rows + self.free.capacity() * size_of::<Cell>()
+        let sighted: usize = self
+            .sighted
+            .iter()
+            .map(|group| group.store.state_bytes())
+            .sum();
+        stores
+            + sighted
+            + rows
+            + self.free.capacity() * size_of::<Cell>()
+            + self.places.capacity() * size_of::<Place>()
     }
 
     pub(crate) fn bound_reached(&self) -> u64 {
-        self.groups
-            .iter()
-            .map(|group| group.store.bound_reached())
-            .sum()
+        let groups = self.groups.iter().map(|group| group.store.bound_reached());
+        let sighted = self.sighted.iter().map(|group| group.store.bound_reached());
+        groups.chain(sighted).sum()
     }
 }
 

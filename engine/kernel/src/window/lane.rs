@@ -92,6 +92,8 @@ pub(crate) struct ChangeRows {
     pub(crate) cells: Vec<Cell>,
     /// The cells to read of stores that keep running values, where they are others.
     pub(crate) running: Vec<Cell>,
+    /// What is counted by sight, for each row as many as the set has.
+    pub(crate) sighted: Vec<i64>,
     /// Cells to give back once they are read.
     pub(crate) scratch: Vec<Cell>,
     /// Merges to do before reading.
@@ -139,6 +141,7 @@ impl ChangeRows {
                 } else {
                     &self.running
                 },
+                &self.sighted,
             )
         };
         for cell in self.scratch.drain(..) {

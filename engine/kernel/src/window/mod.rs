@@ -4,7 +4,7 @@
 //! hands the row to its lanes. A lane is the state of one set, or of several that share their
 //! slices. `moving` holds lanes with one row a key, `closing` those with a row a window,
 //! `session` those of sessions. Below them: `grid` says where windows and slices lie, `slices`
-//! and `tree` keep a key's slices, `cells` the aggregates, `entries` and `table` number keys, and
+//! and `tree` keep a key's slices, `cells` the aggregates (`sightings` some of them), `entries` and `table` number keys, and
 //! `wheel` keeps the timers.
 
 pub(crate) mod cells;
@@ -15,6 +15,7 @@ pub(crate) mod lane;
 mod moving;
 mod operator;
 mod session;
+mod sightings;
 mod slices;
 pub(crate) mod table;
 mod tree;

@@ -15,7 +15,7 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn new(index: i64, cell: Cell) -> Self {
+    pub(crate) fn new(index: i64, cell: Cell) -> Self {
         Self {
             high: (index >> 32) as i32,
             low: index as u32,

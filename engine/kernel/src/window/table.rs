@@ -37,13 +37,21 @@ impl KeyTable {
         self.number(keys.key(row), keys.hash(row))
     }
 
-    fn number(&mut self, key: &[u8], hash: u64) -> u32 {
-        let (places, bytes) = (&self.places, &self.bytes);
+    /// The number of a row's key, if it has one.
+    pub(crate) fn find(&self, keys: &Keys, row: usize) -> Option<u32> {
+        self.known(keys.key(row), keys.hash(row))
+    }
+
+    fn known(&self, key: &[u8], hash: u64) -> Option<u32> {
         let found = self.table.find(hash, |&slot| {
-            let place = &places[slot as usize];
-            place.hash == hash && &bytes[range(place)] == key
+            let place = &self.places[slot as usize];
+            place.hash == hash && &self.bytes[range(place)] == key
         });
-        if let Some(&slot) = found {
+        found.copied()
+    }
+
+    fn number(&mut self, key: &[u8], hash: u64) -> u32 {
+        if let Some(slot) = self.known(key, hash) {
             return slot;
         }
         let place = Place {

@@ -32,7 +32,7 @@ pub struct Row {
     pub retract: bool,
 }
 
-/// Columns: 0 = value, 1..=3 = flags.
+/// Columns: 0 = value, 1..=3 = flags, 4 = the value's [`word`].
 pub struct Batch {
     pub keys: Keys,
     time: Vec<i64>,
@@ -67,6 +67,7 @@ impl Batch {
                 .map(|r| (r.flags[flag] || r.seq % 2 == 0).then_some(r.flags[flag]));
             columns.push(Arc::new(BooleanArray::from_iter(flags)));
         }
+        columns.push(Arc::new(StringViewArray::from_iter(rows.iter().map(word))));
         Self {
             keys,
             time: rows.iter().map(|r| r.time).collect(),
@@ -91,11 +92,18 @@ impl Batch {
     }
 }
 
-/// COUNT(*), SUM(value), COUNT(*) FILTER (flag 2), and without retraction MAX(value).
+/// One of a few texts, or NULL: so that values come again, in other slices and late.
+pub fn word(row: &Row) -> Option<String> {
+    let word = row.value.rem_euclid(9);
+    (word > 0).then(|| format!("a word of some length {word}"))
+}
+
+/// COUNT(*), SUM(value), COUNT(*) FILTER (flag 2), COUNT(DISTINCT value), COUNT(DISTINCT word)
+/// FILTER (flag 2), and without retraction MAX(value).
 pub fn aggregates(retracting: bool) -> Vec<AggregateSpec> {
     let spec = |kind: AggregateKind, args: Vec<usize>, filter| AggregateSpec {
         kind,
-        arg_types: vec![DataType::Int64; args.len()],
+        arg_types: args.iter().map(|&arg| type_of(arg)).collect(),
         args,
         filter,
         result: DataType::Int64,
@@ -104,11 +112,20 @@ pub fn aggregates(retracting: bool) -> Vec<AggregateSpec> {
         spec(AggregateKind::Count, vec![], None),
         spec(AggregateKind::Sum, vec![0], None),
         spec(AggregateKind::Count, vec![], Some(3)),
+        spec(AggregateKind::CountDistinct, vec![0], None),
+        spec(AggregateKind::CountDistinct, vec![4], Some(3)),
     ];
     if !retracting {
         list.push(spec(AggregateKind::Max, vec![0], None));
     }
     list
+}
+
+fn type_of(column: usize) -> DataType {
+    match column {
+        4 => DataType::Utf8View,
+        _ => DataType::Int64,
+    }
 }
 
 pub type Values = Vec<Option<i64>>;
@@ -124,11 +141,28 @@ pub fn values(rows: &[&Row], retracting: bool) -> Option<Values> {
         Some(count),
         Some(rows.iter().map(|row| sign(row) * row.value).sum()),
         Some(rows.iter().filter(|row| row.flags[2]).map(sign).sum()),
+        Some(distinct(rows.iter().map(|row| (Some(row.value), sign(row))))),
+        Some(distinct(
+            rows.iter()
+                .filter(|row| row.flags[2])
+                .map(|row| (word(row), sign(row))),
+        )),
     ];
     if !retracting {
         list.push(rows.iter().map(|row| row.value).max());
     }
     Some(list)
+}
+
+/// How many values are there more often than they were taken back.
+fn distinct<T: Ord>(values: impl Iterator<Item = (Option<T>, i64)>) -> i64 {
+    let mut counts: BTreeMap<T, i64> = BTreeMap::new();
+    for (value, sign) in values {
+        if let Some(value) = value {
+            *counts.entry(value).or_default() += sign;
+        }
+    }
+    counts.values().filter(|count| **count > 0).count() as i64
 }
 
 /// All windows that hold `time`, by trying those around it.

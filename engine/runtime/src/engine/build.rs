@@ -143,7 +143,7 @@ impl State {
         let mut tail = Vec::new();
         for (at, step) in chain.tail.iter().enumerate() {
             let asked = chain.tail.get(at + 1).is_some_and(StepState::asks_identity);
-            tail.push(StepState::new(&chain.name, step, false, asked)?.with_ttl(chain.ttl()));
+            tail.push(StepState::new(&chain.name, step, false, asked)?);
         }
         let (before, ended) = bounded(1);
         let task = SinkTask::new(

@@ -243,12 +243,17 @@ impl Sequencer {
             Arc::new(batch.seq),
             Arc::new(watermark),
         );
+        let places = match batch.places {
+            Some(places) => Arc::new(places),
+            None => Arc::clone(&seq),
+        };
         for (shard, selections) in selections.into_iter().enumerate() {
             let rows = SourceRows {
                 source: self.source,
                 evaluation: Arc::clone(&evaluation),
                 time: Arc::clone(&time_column),
                 seq: Arc::clone(&seq),
+                places: Arc::clone(&places),
                 watermark: Arc::clone(&watermark),
                 fresh: Arc::clone(&all_fresh),
                 selections,

@@ -79,6 +79,8 @@ pub struct Prepared {
     pub watermark: Vec<i64>,
     /// Second part of each good row's order.
     pub seq: Vec<u64>,
+    /// Partition and offset of each good row, packed, where `seq` is something else.
+    pub places: Option<Vec<u64>>,
     /// Hash of each good row's repeat key, where the table has one.
     pub dedup: Option<Vec<Option<u128>>>,
     /// Bad rows, future ones included.
@@ -258,16 +260,19 @@ impl TableReading {
             let mut flags = keep.values().iter();
             offsets.retain(|_| flags.next().unwrap_or(false));
         }
-        let seq = match &self.order_by {
-            None => offsets
-                .iter()
-                .map(|offset| pack_seq(chunk.partition, *offset))
-                .collect(),
+        let places: Vec<u64> = offsets
+            .iter()
+            .map(|offset| pack_seq(chunk.partition, *offset))
+            .collect();
+        let (seq, places) = match &self.order_by {
+            None => (places, None),
             Some(expr) => {
                 let array = evaluate(expr, &batch)?.array;
                 let array = cast(&array, &DataType::UInt64)
                     .map_err(|error| EngineError::Expression(error.to_string()))?;
-                array.as_primitive::<UInt64Type>().values().to_vec()
+                // Without a value a row comes before all others of its time.
+                let values = array.as_primitive::<UInt64Type>().iter();
+                (values.map(Option::unwrap_or_default).collect(), Some(places))
             }
         };
         let dedup = match &self.dedup {
@@ -294,6 +299,7 @@ impl TableReading {
             time: times.time,
             watermark: times.watermark,
             seq,
+            places,
             dedup,
             bad,
             future,

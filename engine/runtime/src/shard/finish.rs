@@ -28,16 +28,14 @@ impl Finisher {
     #[must_use]
     pub fn new(chain: Arc<Chain>) -> Self {
         let columns = chain.sink_columns.len();
-        // The values of moving windows are looked at whenever a slice leaves; those over other
-        // values, every half ttl.
+        // The values of moving windows are looked at whenever a slice leaves.
+        let last = chain.tail.last().or(chain.steps.last());
         let watched = chain.ttl().is_some()
             && chain.current
-            && chain.steps.len() == 1
-            && chain.tail.is_empty()
-            && match &chain.steps[0].keyed {
+            && last.is_some_and(|step| match &step.keyed {
                 Keyed::Window { window, .. } => matches!(window.kind, WindowKind::Session { .. }),
                 _ => true,
-            };
+            });
         Self {
             written: Written::new(columns, &chain.key_columns, watched),
             drift: chain.ttl().map(Drift::new),

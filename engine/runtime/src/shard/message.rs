@@ -29,6 +29,8 @@ pub struct SourceRows {
     pub time: Arc<Vec<EventTime>>,
     /// Second part of each row's order.
     pub seq: Arc<Vec<u64>>,
+    /// Partition and offset of each row, packed.
+    pub places: Arc<Vec<u64>>,
     /// The watermark before each row.
     pub watermark: Arc<Vec<EventTime>>,
     /// Rows that are no repeats, for queries without a keyed operator.

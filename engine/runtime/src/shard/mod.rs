@@ -690,7 +690,7 @@ fn late_rows(late: &[u32], rows: &SourceRows, topic: &str, query: &str) -> Vec<S
     late.iter()
         .map(|row| {
             let row = *row as usize;
-            let (partition, offset) = unpack_seq(rows.seq[row]);
+            let (partition, offset) = unpack_seq(rows.places[row]);
             SideRow {
                 topic: topic.to_owned(),
                 partition,

@@ -224,7 +224,7 @@ impl QueryShard {
         let mut rest = Vec::new();
         for (at, step) in chain.steps.iter().enumerate().skip(1) {
             let step = StepState::new(&chain.name, step, after_over && at == 1, asked(at))?;
-            rest.push(step.with_ttl(chain.ttl()));
+            rest.push(step);
         }
         let identity = match chain.steps.first() {
             Some(step) if asked(0) && !after_over => Some(StepState::identity_encoder(step)?),
@@ -602,9 +602,13 @@ impl QueryShard {
         Ok(true)
     }
 
-    /// Has keys of the only operator looked at again.
+    /// Has keys of the last operator looked at again.
     fn mark(&mut self, groups: &mut [Option<WindowOperator>], slots: &[u32]) {
         if slots.is_empty() {
+            return;
+        }
+        if let Some(step) = self.rest.last_mut() {
+            step.mark(slots);
             return;
         }
         match &mut self.first {

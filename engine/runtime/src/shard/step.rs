@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::Op as RowOp;
-use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
+use tidewheel_core::time::{EventTime, NO_TIME};
 use tidewheel_kernel::change::OperatorStats;
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::{KeyEncoder, Keys};
@@ -20,7 +20,7 @@ use tidewheel_kernel::latest::{LatestInput, LatestOperator};
 use tidewheel_kernel::over::OverOperator;
 use tidewheel_kernel::regroup::{RegroupOperator, RegroupSpec};
 use tidewheel_kernel::spec::{Emit, SetSpec};
-use tidewheel_kernel::topn::{Rank, SortColumn, TopNOperator, TopNSpec};
+use tidewheel_kernel::topn::{Rank, RankChanges, SortColumn, TopNOperator, TopNSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
 
 /// Timers that one call of `advance` may fire, so that a boundary at which every key expires
@@ -51,18 +51,9 @@ pub struct StepState {
     /// Identifies output rows, where the next step asks for it.
     identity: Option<KeyEncoder>,
     differ: Option<Differ>,
-    /// Its rows have no event time: newest rows of rows that replace one another.
-    timeless: bool,
     /// The watermark that the next rows are judged by.
     watermark: EventTime,
     frontier: EventTime,
-    /// When the last of the rows seen so far runs empty: rows without an end of their own (groups
-    /// over a window's rows, a top-N's) live at most until then.
-    latest_empty_at: EventTime,
-    /// Half the sink's ttl, microseconds of event time: so often such rows are looked at again,
-    /// so that their ttl is renewed in time.
-    look_again: Option<i64>,
-    looked_at: EventTime,
 }
 
 /// The types of some columns.
@@ -152,12 +143,16 @@ impl StepState {
                 let operator = regroup(&step.keyed, Self::identity_encoder(step)?, true);
                 Operator::Group(Box::new(operator.ok_or_else(|| refuse("not a group"))?))
             }
+            Keyed::Latest { .. } if !after_over => {
+                return Err(refuse(
+                    "rows that replace one another have no newest: they have no time of their own",
+                ));
+            }
             Keyed::Latest { keys, state_ttl } => Operator::Latest(Box::new(
                 LatestOperator::new(
                     SchemaRef::clone(&step.input),
                     keys.clone(),
-                    // Rows that replace one another have no time of their own.
-                    state_ttl.map(micros).filter(|_| after_over),
+                    state_ttl.map(micros),
                 )
                 .map_err(failed)?,
             )),
@@ -209,14 +204,10 @@ impl StepState {
             encoder,
             identity,
             differ,
-            timeless: !after_over && matches!(step.keyed, Keyed::Latest { .. }),
             step: step.clone(),
             operator,
             watermark: NO_TIME,
             frontier: NO_TIME,
-            latest_empty_at: NO_TIME,
-            look_again: None,
-            looked_at: NO_TIME,
         })
     }
 
@@ -235,33 +226,12 @@ impl StepState {
         matches!(step.keyed, Keyed::Window { .. } | Keyed::Group { .. })
     }
 
-    /// Says after what time the sink forgets a value that is not written again.
-    #[must_use]
-    pub fn with_ttl(mut self, ttl: Option<Duration>) -> Self {
-        self.look_again = ttl.map(|ttl| (micros(ttl) / 2).max(1));
-        self
-    }
-
-    /// When a row runs empty: at its own end, or, without one, at that of the rows below.
-    fn empty_at(&self, fate: Fate, own: EventTime) -> EventTime {
-        match fate {
-            _ if own != END_OF_TIME || self.latest_empty_at == NO_TIME => own,
-            Fate::Live => self.latest_empty_at,
-            Fate::Empty | Fate::Filtered => self.frontier,
-        }
-    }
-
     /// Takes rows that replace one another.
     ///
     /// # Errors
     /// The rows do not fit.
     pub fn upserts(&mut self, rows: &Upserts, stats: &Stats) -> Result<(), EngineError> {
         let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
-        for (fate, empty_at) in rows.fates.iter().zip(&rows.empty_at) {
-            if *fate == Fate::Live && *empty_at != END_OF_TIME {
-                self.latest_empty_at = self.latest_empty_at.max(*empty_at);
-            }
-        }
         match (&mut self.operator, &mut self.differ) {
             (Operator::TopN(operator), _) => {
                 let ops: Vec<RowOp> = rows
@@ -272,30 +242,43 @@ impl StepState {
                         Fate::Empty | Fate::Filtered => RowOp::Delete,
                     })
                     .collect();
-                operator.process(&rows.batch, &ops).map_err(failed)
-            }
-            (_, Some(differ)) => match differ.diff(rows)? {
-                Some(delta) => self.delta(&delta, stats),
-                None => Ok(()),
-            },
-            (Operator::Latest(operator), None) => {
-                let live: Vec<u32> = (0..rows.fates.len() as u32)
-                    .filter(|row| rows.fates[*row as usize] == Fate::Live)
-                    .collect();
-                let time = vec![0; rows.fates.len()];
-                let seq = vec![0; rows.fates.len()];
+                let empty_at = Some(&rows.empty_at[..]);
                 operator
-                    .process(&LatestInput {
-                        columns: rows.batch.columns(),
-                        rows: &live,
-                        time: &time,
-                        seq: &seq,
-                        retract: None,
-                    })
+                    .process(&rows.batch, &ops, empty_at)
                     .map_err(failed)
+            }
+            (_, Some(differ)) => {
+                if let Some(delta) = differ.diff(rows)? {
+                    self.delta(&delta, stats)?;
+                }
+                self.extend(rows)
             }
             _ => Err(EngineError::Defect),
         }
+    }
+
+    /// Tells groups how long the rows live that they are made of, those too that did not change.
+    fn extend(&mut self, rows: &Upserts) -> Result<(), EngineError> {
+        let ends_itself = |keyed: &Keyed| {
+            matches!(
+                keyed,
+                Keyed::Group {
+                    window_end: None,
+                    ..
+                }
+            )
+        };
+        if !ends_itself(&self.step.keyed) {
+            return Ok(());
+        }
+        let live: Vec<u32> = (0..rows.fates.len() as u32)
+            .filter(|row| rows.fates[*row as usize] == Fate::Live)
+            .collect();
+        let keys = self.keys(rows.batch.columns(), rows.fates.len())?;
+        if let Operator::Group(operator) = &mut self.operator {
+            operator.extend(&keys, &live, &rows.empty_at);
+        }
+        Ok(())
     }
 
     /// Takes rows that are added or taken back.
@@ -359,15 +342,6 @@ impl StepState {
     pub fn advance(&mut self, time: SourceTime) -> bool {
         self.watermark = time.watermark;
         self.frontier = time.frontier;
-        if let Some(every) = self.look_again
-            && self.latest_empty_at != NO_TIME
-            && self.frontier >= self.looked_at.saturating_add(every)
-        {
-            if self.looked_at != NO_TIME {
-                self.refresh();
-            }
-            self.looked_at = self.frontier;
-        }
         if let Some(differ) = &mut self.differ {
             let lateness = match &self.step.keyed {
                 Keyed::Window { emit, .. } | Keyed::Group { emit, .. } => lateness(*emit),
@@ -388,6 +362,7 @@ impl StepState {
             }
             Operator::TopN(operator) => {
                 operator.advance(time.watermark);
+                operator.renew(time.frontier);
                 false
             }
             Operator::Over(_) => false,
@@ -410,43 +385,30 @@ impl StepState {
             Operator::Group(operator) => operator.take_changes(max, include_expiry),
             Operator::Latest(operator) => operator.take_changes(max).map_err(failed)?,
             Operator::TopN(operator) => {
-                let Some((batch, ops)) = operator.take_changes(max).map_err(failed)? else {
+                let Some(changes) = operator.take_changes(max).map_err(failed)? else {
                     return Ok(None);
                 };
-                return self.ranked(&batch, &ops, stats).map(Some);
+                return self.ranked(&changes, stats).map(Some);
             }
             Operator::Over(_) => None,
         };
         match changes {
             Some(changes) => {
-                let mut rows = upserts(&self.step, changes, self.identity.as_ref(), stats)?;
-                for row in 0..rows.fates.len() {
-                    let own = if self.timeless {
-                        END_OF_TIME
-                    } else {
-                        rows.empty_at[row]
-                    };
-                    rows.empty_at[row] = self.empty_at(rows.fates[row], own);
-                }
-                Ok(Some(rows))
+                upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some)
             }
             None => Ok(None),
         }
     }
 
-    fn ranked(
-        &self,
-        batch: &arrow::array::RecordBatch,
-        ops: &[RowOp],
-        stats: &Stats,
-    ) -> Result<Upserts, EngineError> {
+    fn ranked(&self, changes: &RankChanges, stats: &Stats) -> Result<Upserts, EngineError> {
         let output = super::rows::batch(
             &self.step.output,
-            batch.columns().to_vec(),
-            batch.num_rows(),
+            changes.rows.columns().to_vec(),
+            changes.rows.num_rows(),
         )?;
         let (batch, passes) = run(&self.step.program, &output, stats)?;
-        let fates: Vec<Fate> = ops
+        let fates: Vec<Fate> = changes
+            .ops
             .iter()
             .enumerate()
             .map(|(row, op)| match op {
@@ -460,12 +422,27 @@ impl StepState {
             identities: Vec::new(),
             empty_at: fates
                 .iter()
-                .map(|fate| self.empty_at(*fate, END_OF_TIME))
+                .zip(&changes.empty_at)
+                .map(|(fate, empty_at)| match fate {
+                    Fate::Live => *empty_at,
+                    Fate::Empty | Fate::Filtered => self.frontier,
+                })
                 .collect(),
             urgent: vec![true; fates.len()],
             batch,
             fates,
         })
+    }
+
+    /// Marks some rows to be looked at again, by their numbers.
+    pub fn mark(&mut self, slots: &[u32]) {
+        match &mut self.operator {
+            Operator::Window(operator, set) => operator.mark(*set, slots),
+            Operator::Group(operator) => operator.mark(slots),
+            Operator::Latest(operator) => operator.mark_again(slots),
+            // Its rows have no numbers, and it looks at them by itself.
+            Operator::TopN(_) | Operator::Over(_) => {}
+        }
     }
 
     /// Marks every row as changed: the sink lost them.

@@ -228,6 +228,7 @@ impl SinkTask {
             while self.tail[at].advance(time) {}
         }
         if let Some(step) = self.tail.last_mut() {
+            step.mark(&self.finisher.renewable(newest, usize::MAX));
             while let Some(rows) = step.take(CREDIT_ROWS, true, &self.handle.stats)? {
                 if let Some(batch) = self.finisher.finish(&rows, newest, &self.handle.stats)? {
                     self.state.queue.push_back(Waiting {

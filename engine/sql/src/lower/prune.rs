@@ -258,8 +258,15 @@ fn project(
     let mut exprs = Vec::with_capacity(kept.len());
     let mut out = Vec::with_capacity(kept.len());
     for (expr, own) in kept {
-        exprs.push(access::rewrite(expr, &before, &input.fields)?);
-        out.push(own);
+        let expr = access::rewrite(expr, &before, &input.fields)?;
+        // What is left of a ROW column may stand beside a column that was made of the same field.
+        let stands = out.iter().zip(&exprs).any(|(known, value): (&FieldRef, &Expr)| {
+            known.name() == own.name() && *value == expr
+        });
+        if !stands {
+            exprs.push(expr);
+            out.push(own);
+        }
     }
     Ok(Node {
         fields: out,

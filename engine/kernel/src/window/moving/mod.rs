@@ -22,6 +22,7 @@ use crate::window::table::KeyTable;
 use crate::window::tree::Forest;
 use crate::window::wheel::TimerWheel;
 use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use tidewheel_core::EventTime;
 use tidewheel_core::time::{END_OF_TIME, NO_TIME};
 
@@ -106,6 +107,8 @@ pub(crate) struct MovingLane {
     entries: Entries<Entry>,
     wheel: TimerWheel,
     new_slices: Vec<NewSlice>,
+    /// Slices ahead of the clock that are to be settled when it reaches them: slots by number.
+    waiting: BTreeMap<i64, Vec<u32>>,
     /// For `LastClosed`: values of windows that were not read before a row came that is late
     /// for them, by slot: the window's end, and a cell, or none where it held no rows.
     frozen: HashMap<u32, (EventTime, Option<Cell>), foldhash::fast::FixedState>,
@@ -147,6 +150,7 @@ impl MovingLane {
             entries: Entries::new(),
             wheel: TimerWheel::new(),
             new_slices: Vec::new(),
+            waiting: BTreeMap::new(),
             frozen: HashMap::default(),
             changed: HashMap::default(),
             late_rows: 0,
@@ -158,6 +162,9 @@ impl MovingLane {
             parts: Vec::new(),
         };
         if pick == Pick::Current {
+            if !spec.retracting && !windows.gaps() {
+                lane.cells.count_by_sight(&spec.aggregates);
+            }
             lane.cells.keep_running();
         }
         lane.add_view(windows);
@@ -166,6 +173,7 @@ impl MovingLane {
 
     fn move_views(&mut self, clock: EventTime) {
         self.clock = clock;
+        self.cells.set_ahead(self.grid.index(clock) + 1);
         for view in &mut self.views {
             view.range = view.window.range(clock);
             view.slices = (self.grid.index(view.range.0), self.grid.index(view.range.1));
@@ -271,6 +279,22 @@ impl MovingLane {
         }
         if next != UNARMED {
             self.arm(slot, next);
+        }
+    }
+
+    /// The clock has moved on: settles the slices that it has reached.
+    fn settle_waiting(&mut self) {
+        while let Some(first) = self.waiting.first_entry()
+            && !self.cells.waits(*first.key())
+        {
+            let (index, slots) = first.remove_entry();
+            for slot in slots {
+                if self.entries.key(slot).is_some()
+                    && let Some(cell) = self.entries.get(slot).slices.get(index)
+                {
+                    self.cells.settle(cell);
+                }
+            }
         }
     }
 
@@ -396,7 +420,9 @@ impl Lane for MovingLane {
                 self.taken_back.push((row, slot, index));
                 continue;
             }
-            let (cell, new) = entry.slices.get_or_insert(index, || self.cells.take());
+            let (cell, new) = entry
+                .slices
+                .get_or_insert(index, || self.cells.take_slice(slot, index));
             if new && self.pick == Pick::Current {
                 self.new_slices.push(NewSlice { slot, index });
             }
@@ -437,10 +463,16 @@ impl Lane for MovingLane {
             Pick::LastClosed => watermark,
         };
         let before: Vec<(i64, i64)> = self.views.iter().map(|view| view.slices).collect();
+        let new_slices = std::mem::take(&mut self.new_slices);
+        for &NewSlice { slot, index } in &new_slices {
+            if self.cells.waits(index) {
+                self.waiting.entry(index).or_default().push(slot);
+            }
+        }
         if clock > self.clock {
             self.move_views(clock);
+            self.settle_waiting();
         }
-        let new_slices = std::mem::take(&mut self.new_slices);
         for &NewSlice { slot, index } in &new_slices {
             if self.entries.key(slot).is_none() {
                 continue;

@@ -56,6 +56,7 @@ impl MovingLane {
                 None => None,
             };
             let mut running = None;
+            let sighted = out.sighted.len();
             let first = entry.slices.position(numbers.0);
             let last = entry.slices.position(numbers.1);
             let (cell, state, empty_at) = if frozen.map_or(first == last, |cell| cell.is_none()) {
@@ -67,6 +68,8 @@ impl MovingLane {
                         continue;
                     };
                     let slices = self.entries.get(slot).slices.live();
+                    self.cells
+                        .count_sighted(slot, slices, last.slices, &mut out.sighted);
                     self.parts.clear();
                     let slices = &slices[last.slices.0..last.slices.1];
                     self.parts.extend(slices.iter().map(|slice| slice.cell));
@@ -95,6 +98,9 @@ impl MovingLane {
                         cell
                     }
                     None => {
+                        let slices = self.entries.get(slot).slices.live();
+                        self.cells
+                            .count_sighted(slot, slices, (first, last), &mut out.sighted);
                         let (plain, runs) = self.value(slot, view, (first, last), &mut out);
                         running = runs;
                         plain
@@ -102,6 +108,8 @@ impl MovingLane {
                 };
                 (cell, RowState::Live, empty_at)
             };
+            // Over no rows there is nothing.
+            out.sighted.resize(sighted + self.cells.sighted(), 0);
             out.slots.push(slot);
             out.keys.push(key);
             out.window_start.push(range.0);
@@ -135,6 +143,12 @@ impl MovingLane {
         let mut part = Part::All;
         let mut running = None;
         let count = last - first;
+        if !self.cells.has(Part::All)
+            && let Some(slice) = entry.slices.live().get(first)
+        {
+            // All is counted by sight.
+            return (slice.cell, None);
+        }
         if self.cells.has(Part::Running) {
             if entry.running & bit == 0 && count > RUNNING_MIN {
                 entry.running |= bit;
