@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
-use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq};
+use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq, pack_seq_at};
 use tidewheel_core::{
     ConnectorError, DecodeRequest, Decoded, Decoder, Format, RawChunk, SourceEvent,
 };
@@ -88,6 +88,8 @@ pub struct Prepared {
     /// How far event times lie beyond their records' timestamps at most, milliseconds, where
     /// records have any.
     pub lead_ms: Option<i64>,
+    /// Values passed over since their schema is none that the table knows.
+    pub unknown_schemas: u64,
     /// Records in the chunk.
     pub records: u64,
     /// Bytes in the chunk.
@@ -238,7 +240,7 @@ impl TableReading {
             .map(|row| self.side_row(chunk.partition, row.offset, &row.reason, Some(&row.bytes)))
             .collect();
         let mut batch = self.with_metadata(&decoded, chunk)?;
-        let mut offsets = decoded.offsets;
+        let (mut offsets, mut positions) = (decoded.offsets, decoded.positions);
         let (times, keep, future) =
             self.times(&batch, chunk, &offsets, work.read_at_ms, &mut bad)?;
         let lead_ms = match keep {
@@ -250,11 +252,18 @@ impl TableReading {
                 .map_err(|error| EngineError::Expression(error.to_string()))?;
             let mut flags = keep.values().iter();
             offsets.retain(|_| flags.next().unwrap_or(false));
+            let mut flags = keep.values().iter();
+            positions.retain(|_| flags.next().unwrap_or(false));
         }
         let seq = match &self.order_by {
-            None => offsets
+            None if positions.is_empty() => offsets
                 .iter()
                 .map(|offset| pack_seq(chunk.partition, *offset))
+                .collect(),
+            None => offsets
+                .iter()
+                .zip(&positions)
+                .map(|(offset, at)| pack_seq_at(chunk.partition, *offset, *at))
                 .collect(),
             Some(expr) => {
                 let array = evaluate(expr, &batch)?.array;
@@ -286,6 +295,7 @@ impl TableReading {
             bad,
             future,
             tombstones,
+            unknown_schemas: decoded.unknown_schemas,
             records: decoded.record_count,
             bytes: chunk.data.len(),
         })

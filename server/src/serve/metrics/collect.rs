@@ -205,6 +205,11 @@ fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result<(), Error>
             "Records without a value",
             |c| c.tombstones,
         ),
+        (
+            "tidewheel_source_unknown_schemas",
+            "Events and entities passed over since the table knows no column of their schema",
+            |c| c.unknown_schemas,
+        ),
     ];
     for (name, help, count) in counters {
         let values = sources
