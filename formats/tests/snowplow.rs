@@ -23,19 +23,36 @@ const UNSTRUCT: &str = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsons
 
 /// Schemas that events use, and the columns that the SDKs give them.
 const SCHEMAS: [(&str, &str); 9] = [
-    ("iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/1-0-0", PRODUCT),
-    ("iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/1-3-7", PRODUCT),
-    ("iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/2-0-0", ""),
+    (
+        "iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/1-0-0",
+        PRODUCT,
+    ),
+    (
+        "iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/1-3-7",
+        PRODUCT,
+    ),
+    (
+        "iglu:com.snowplowanalytics.snowplow.ecommerce/product/jsonschema/2-0-0",
+        "",
+    ),
     ("iglu:com.acme/myThing/jsonschema/2-0-0", THING),
     ("iglu:com.Acme/my-thing/jsonschema/2-1-0", THING),
-    ("iglu:org.w3/PerformanceNavigationTiming/jsonschema/1-0-0", ""),
-    ("iglu:com.snowplowanalytics.snowplow.ecommerce/snowplow_ecommerce_action/jsonschema/1-0-2", ACTION),
+    (
+        "iglu:org.w3/PerformanceNavigationTiming/jsonschema/1-0-0",
+        "",
+    ),
+    (
+        "iglu:com.snowplowanalytics.snowplow.ecommerce/snowplow_ecommerce_action/jsonschema/1-0-2",
+        ACTION,
+    ),
     ("iglu:com.acme/SiteSearch/jsonschema/1-0-0", SEARCH),
     ("no schema at all", ""),
 ];
 
 fn row(fields: &[(&str, DataType)]) -> DataType {
-    let fields = fields.iter().map(|(name, t)| Field::new(*name, t.clone(), true));
+    let fields = fields
+        .iter()
+        .map(|(name, t)| Field::new(*name, t.clone(), true));
     DataType::Struct(fields.collect())
 }
 
@@ -95,14 +112,19 @@ fn decoder(columns: &[ReadColumn], options: &[(&str, &str)]) -> Box<dyn Decoder>
     let request = DecodeRequest {
         columns: columns.to_vec(),
         options: options.iter().copied().collect(),
-        declared: columns.iter().map(|column| column.path[0].clone()).collect(),
+        declared: columns
+            .iter()
+            .map(|column| column.path[0].clone())
+            .collect(),
     };
     SnowplowTsvFormat.decoder(&request).unwrap()
 }
 
 /// Text without tabs, as fields hold it.
 fn text(random: &mut Rng) -> String {
-    let letters = ["a", "Z", " ", "é", "漢", "😀", "\"", "\\", "{", "%20", ",", "[1]", "'"];
+    let letters = [
+        "a", "Z", " ", "é", "漢", "😀", "\"", "\\", "{", "%20", ",", "[1]", "'",
+    ];
     (0..random.usize(..20))
         .map(|_| *random.choice(letters.iter()).unwrap())
         .collect()
@@ -185,7 +207,9 @@ fn written(random: &mut Rng, value: &Value) -> String {
     match random.u8(..3) {
         0 => value.to_string(),
         1 => value.to_string().replace('/', "\\/"),
-        _ => serde_json::to_string_pretty(value).unwrap().replace('\n', " "),
+        _ => serde_json::to_string_pretty(value)
+            .unwrap()
+            .replace('\n', " "),
     }
 }
 
@@ -383,7 +407,11 @@ fn every_column_of_the_format_reads_every_event() {
         .map(|field| column(field.name(), field.data_type().clone()))
         .collect();
     assert_eq!(
-        columns.iter().map(|c| c.path[0].as_str()).take(131).collect::<Vec<_>>(),
+        columns
+            .iter()
+            .map(|c| c.path[0].as_str())
+            .take(131)
+            .collect::<Vec<_>>(),
         ATOMIC.map(|field| field.name)
     );
     let mut decoder = decoder(&columns, &[]);
@@ -394,7 +422,10 @@ fn every_column_of_the_format_reads_every_event() {
         for (column, got) in columns.iter().zip(actual(&decoded, 0)) {
             if position(&column.path[0]).is_some() {
                 let want = expected(&line, column);
-                assert!(same(&column.data_type, &want, &got), "{column:?} {want} {got}");
+                assert!(
+                    same(&column.data_type, &want, &got),
+                    "{column:?} {want} {got}"
+                );
             }
         }
     }
@@ -431,7 +462,8 @@ fn schemas_that_no_column_takes_are_counted_and_stay_readable() {
     // Nothing is parsed where nothing is read.
     fields[52] = "{no json".to_owned();
     let line = fields.join("\t");
-    let decoded = decoder(&[column("app_id", DataType::Utf8View)], &[]).decode(&lines(line.as_bytes()));
+    let decoded =
+        decoder(&[column("app_id", DataType::Utf8View)], &[]).decode(&lines(line.as_bytes()));
     assert_eq!((decoded.batch.num_rows(), decoded.unknown_schemas), (1, 0));
 }
 
@@ -479,9 +511,16 @@ fn events_without_131_fields_are_bad_rows() {
         }
         assert_eq!(
             reasons(&decoded),
-            [want.as_str(), "empty record", "an event of 1 fields, not 131"]
+            [
+                want.as_str(),
+                "empty record",
+                "an event of 1 fields, not 131"
+            ]
         );
-        assert_eq!(decoded.bad.iter().map(|b| b.offset).collect::<Vec<_>>(), [3, 4, 5]);
+        assert_eq!(
+            decoded.bad.iter().map(|b| b.offset).collect::<Vec<_>>(),
+            [3, 4, 5]
+        );
     }
 }
 
@@ -539,8 +578,16 @@ fn hostile_json_is_a_bad_row() {
         (wrap("[1,null,[],\"x\",{}]"), true),
         (wrap("[1,"), false),
         (wrap("[{\"schema\"}]"), false),
-        (wrap(&format!("[{{\"schema\":\"{product}\",\"data\":{{\"id\":}}}}]")), false),
-        (wrap(&format!("[{{\"schema\":\"{product}\",\"data\":[]}}]")), true),
+        (
+            wrap(&format!(
+                "[{{\"schema\":\"{product}\",\"data\":{{\"id\":}}}}]"
+            )),
+            false,
+        ),
+        (
+            wrap(&format!("[{{\"schema\":\"{product}\",\"data\":[]}}]")),
+            true,
+        ),
         (wrap("{}"), true),
         (wrap("[]").repeat(2), false),
     ] {
@@ -548,7 +595,12 @@ fn hostile_json_is_a_bad_row() {
             let mut fields = vec![String::new(); 131];
             fields[field] = text.clone();
             let decoded = decoder.decode(&lines(fields.join("\t").as_bytes()));
-            assert_eq!(decoded.batch.num_rows() == 1, good, "{text} {:?}", decoded.bad);
+            assert_eq!(
+                decoded.batch.num_rows() == 1,
+                good,
+                "{text} {:?}",
+                decoded.bad
+            );
             assert_eq!(decoded.bad.len(), usize::from(!good));
         }
     }
@@ -567,7 +619,11 @@ fn text_that_is_read_must_be_utf8() {
 fn columns_that_no_event_has_are_refused() {
     for (name, data_type, advice) in [
         ("page_ulr", DataType::Utf8View, "none of an enriched event"),
-        ("contexts_com_acme_thing", DataType::Utf8View, "none of an enriched event"),
+        (
+            "contexts_com_acme_thing",
+            DataType::Utf8View,
+            "none of an enriched event",
+        ),
         (THING, thing(), "ARRAY<ROW"),
         ("contexts", thing(), "declare it as STRING"),
         ("app_id", DataType::Binary, "declare it as STRING"),
@@ -631,7 +687,10 @@ fn packed_records_hold_the_same_events() {
 #[test]
 fn damaged_packed_records_are_bad_rows_and_lose_no_sound_event() {
     let mut random = Rng::with_seed(5);
-    let columns = [column("event_id", DataType::Utf8View), column(PRODUCT, DataType::new_list(thing(), true))];
+    let columns = [
+        column("event_id", DataType::Utf8View),
+        column(PRODUCT, DataType::new_list(thing(), true)),
+    ];
     let events: Vec<Vec<u8>> = (0..5)
         .map(|_| event(&mut random).join("\t").into_bytes())
         .collect();
@@ -650,7 +709,11 @@ fn damaged_packed_records_are_bad_rows_and_lose_no_sound_event() {
             (vec![2, 0], 0, "unknown version 2"),
             (vec![1, 0, 0, 0], 0, "ends within a length"),
             (vec![1, 0, 0, 0, 0, 9, 1], 0, "9 bytes announced, 1 there"),
-            (vec![1, 0, 255, 255, 255, 255], 0, "4294967295 bytes announced"),
+            (
+                vec![1, 0, 255, 255, 255, 255],
+                0,
+                "4294967295 bytes announced",
+            ),
             (vec![1, 0, 0, 0, 0, 1, b'x'], 0, "an event of 1 fields"),
         ] {
             let decoded = decoder.decode(&records(&[&pack(&inner, zstd)], 0));
@@ -675,7 +738,9 @@ fn damaged_packed_records_are_bad_rows_and_lose_no_sound_event() {
 #[test]
 fn bombs_are_bad_rows() {
     let columns = [column("event_id", DataType::Utf8View)];
-    let small: Options = [("snowplow-tsv.max-batch-bytes", "1 mb")].into_iter().collect();
+    let small: Options = [("snowplow-tsv.max-batch-bytes", "1 mb")]
+        .into_iter()
+        .collect();
     let request = DecodeRequest {
         columns: columns.to_vec(),
         options: small,
@@ -702,7 +767,14 @@ fn random_bytes_never_panic() {
         let mut random = Rng::with_seed(seed);
         let mut bytes: Vec<u8> = (0..random.usize(..400)).map(|_| random.u8(..)).collect();
         if random.bool() {
-            bytes.splice(..0, *random.choice([&b"\x28\xb5\x2f\xfd"[..], b"\x1f\x8b\x08\0"].iter()).unwrap().iter().copied());
+            bytes.splice(
+                ..0,
+                *random
+                    .choice([&b"\x28\xb5\x2f\xfd"[..], b"\x1f\x8b\x08\0"].iter())
+                    .unwrap()
+                    .iter()
+                    .copied(),
+            );
         }
         let columns = columns(&mut random);
         let mut decoder = decoder(&columns, &[]);

@@ -61,6 +61,9 @@ pub struct SimulatorConfig {
     pub shape: Shape,
     /// How they are written; TSV has but one shape.
     pub format: LineFormat,
+    /// TSV of a tracker that adds no more entities than it does by default, and of a pipeline without
+    /// enrichments: no browser, client session, timing or user agent. Lines are about half as long.
+    pub lean: bool,
 }
 
 impl Default for SimulatorConfig {
@@ -82,6 +85,7 @@ impl Default for SimulatorConfig {
             untidy: 0.01,
             shape: Shape::Today,
             format: LineFormat::Json,
+            lean: false,
         }
     }
 }

@@ -99,7 +99,7 @@ impl Simulator {
         Ok(Self {
             catalog: Catalog::new(config.seed, config.products),
             model: Model::new(&config),
-            renderer: Renderer::new(config.seed, config.shape, config.format),
+            renderer: Renderer::new(&config),
             rng: fastrand::Rng::with_seed(mix(config.seed ^ 0x6c69_6e65)),
             classes,
             waiting: delays.then(BinaryHeap::new),

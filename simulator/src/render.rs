@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, ZONES};
 use crate::event::{Breakage, Event, EventType, HUGE_STRING_BYTES, Kind, Page, untidy};
 use crate::page::{write_path, write_promotion, write_title, write_url};
 use crate::text::{TimeWriter, id_bits, mix, write_cents, write_hex, write_number, write_uuid};
-use crate::{LineFormat, Shape};
+use crate::{LineFormat, Shape, SimulatorConfig};
 use std::io::Write;
 
 /// What an id is for: no two purposes share one.
@@ -32,15 +32,17 @@ pub(crate) struct Renderer {
     pub(crate) seed: u64,
     older: bool,
     tsv: bool,
+    pub(crate) lean: bool,
     pub(crate) times: TimeWriter,
 }
 
 impl Renderer {
-    pub(crate) fn new(seed: u64, shape: Shape, format: LineFormat) -> Self {
+    pub(crate) fn new(config: &SimulatorConfig) -> Self {
         Self {
-            seed,
-            tsv: format == LineFormat::Tsv,
-            older: shape == Shape::Older,
+            seed: config.seed,
+            tsv: config.format == LineFormat::Tsv,
+            lean: config.lean,
+            older: config.shape == Shape::Older,
             times: TimeWriter::new(),
         }
     }

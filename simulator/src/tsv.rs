@@ -129,7 +129,7 @@ impl Renderer {
         let created = created(event);
         let sent = created + 10 + (event.arrival - event.time).max(0);
         self.times.write_plain(line.to(at::DVCE_SENT_TSTAMP), sent);
-        if !event.from_server {
+        if !event.from_server && !self.lean {
             derived_contexts(line.to(at::DERIVED_CONTEXTS), event);
         }
         let key = session_key(event);
@@ -256,21 +256,22 @@ impl Renderer {
                 self.id(out, purpose::PAGE, key, u64::from(event.index >> 3));
                 out.extend_from_slice(b"\"}");
             });
-            if !mix(u64::from(event.shopper)).is_multiple_of(FALLBACK_BROWSERS) {
+            if !self.lean && !mix(u64::from(event.shopper)).is_multiple_of(FALLBACK_BROWSERS) {
                 entity(out, CORE, "browser_context", "2-0-0", |out| {
                     out.extend_from_slice(&profile.browser);
                     self.id(out, purpose::TAB, key, 0);
                     out.extend_from_slice(b"\"}");
                 });
             }
-            if !mix(u64::from(event.shopper) ^ 0x73).is_multiple_of(FALLBACK_SESSIONS) {
+            if !self.lean && !mix(u64::from(event.shopper) ^ 0x73).is_multiple_of(FALLBACK_SESSIONS)
+            {
                 entity(out, CORE, "client_session", "1-0-2", |out| {
                     out.push(b'{');
                     self.client_session(out, event);
                     out.push(b'}');
                 });
             }
-            if event.event_type == EventType::PageView {
+            if !self.lean && event.event_type == EventType::PageView {
                 let at = mix(key ^ u64::from(event.index) >> 3) as usize;
                 let timing = &catalog.performances[at % catalog.performances.len()];
                 entity(

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidewheel_connectors::log::{LogConfig, LogWriter, Record};
 use tidewheel_connectors::store::{StoreReader, Value as StoreValue};
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{Env, SourceText};
 use tidewheel_runtime::{RunOptions, Running, Summary};
-use tidewheel_connectors::log::{LogConfig, LogWriter, Record};
 use tidewheel_simulator::{LineFormat, Shape, Simulator, SimulatorConfig};
 use tidewheel_tests::reference::{Features, Orders, Settings, Value, features, normalise};
 
@@ -424,7 +424,11 @@ fn the_same_visits_as_json_and_as_enriched_tsv_have_the_same_features() {
         (log, 2, 10_000),
     ] {
         let (got, of_tsv) = run(&from_tsv, &input, options(shards, 2, chunk));
-        compare(got, &wanted, &format!("{input}, {shards} shards, chunks of {chunk}"));
+        compare(
+            got,
+            &wanted,
+            &format!("{input}, {shards} shards, chunks of {chunk}"),
+        );
         let counts = |summary: &Summary| {
             let of_time = (summary.repeats, summary.late, summary.future);
             (summary.rows_in, summary.bad, of_time, summary.keyless)

@@ -462,7 +462,10 @@ fn check_connector(
         .and_then(|()| match format_of(&table.spec.options, context) {
             Some(format) if as_sink && !format.writes() => Err(ConnectorError::option(
                 "format",
-                format!("'{}' can only be read; write 'format' = 'json'", format.name()),
+                format!(
+                    "'{}' can only be read; write 'format' = 'json'",
+                    format.name()
+                ),
             )),
             Some(format) if !as_sink => format.check(&table.spec),
             _ => Ok(()),

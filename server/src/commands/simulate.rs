@@ -49,6 +49,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
             LineFormatArg::Json => LineFormat::Json,
             LineFormatArg::Tsv => LineFormat::Tsv,
         },
+        lean: args.lean,
         ..defaults
     };
     let mut simulator =

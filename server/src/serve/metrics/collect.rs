@@ -178,7 +178,7 @@ fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result<(), Error>
     let now = seconds(wall_ms());
     let table = |source: &SourceStatus| label("table", &*source.table);
     type Count = fn(&tidewheel_runtime::Summary) -> u64;
-    let counters: [(&str, &str, Count); 6] = [
+    let counters: [(&str, &str, Count); 7] = [
         (
             "tidewheel_source_rows",
             "Records read, bad ones included",
