@@ -1,6 +1,7 @@
 //! Formats: how the bytes of a record become columns, and how rows become lines.
 //!
 //! - [`JsonFormat`] is the format `json`: it reads the wanted paths out of JSON objects.
+//! - [`SnowplowTsvFormat`] is the format `snowplow-tsv`: Snowplow's enriched events.
 //! - [`JsonLineWriter`] writes rows as JSON lines for sinks.
 //!
 //! It is not: a general JSON library. There is no tree, and what no column asks for is passed
@@ -8,14 +9,14 @@
 //!
 //! ```
 //! use arrow::datatypes::DataType;
-//! use tidewheel_core::{DecodeRequest, Format, Framing, Options, RawChunk, ReadColumn, RecordMeta};
+//! use tidewheel_core::{DecodeRequest, Format, Framing, RawChunk, ReadColumn, RecordMeta};
 //! use tidewheel_formats::JsonFormat;
 //!
 //! let column = ReadColumn {
 //!     path: vec!["cart".into(), "total".into()],
 //!     data_type: DataType::Float64,
 //! };
-//! let request = DecodeRequest { columns: vec![column], options: Options::default() };
+//! let request = DecodeRequest { columns: vec![column], ..DecodeRequest::default() };
 //! let mut decoder = JsonFormat.decoder(&request).unwrap();
 //! let decoded = decoder.decode(&RawChunk {
 //!     partition: 0,
@@ -34,9 +35,12 @@
 
 mod json;
 mod json_writer;
+mod rows;
+mod snowplow;
 
 pub use json::{JsonFormat, NESTING_MAX, RECORD_BYTES_MAX};
 pub use json_writer::JsonLineWriter;
+pub use snowplow::SnowplowTsvFormat;
 
 use std::sync::Arc;
 use tidewheel_core::Registry;
@@ -44,4 +48,5 @@ use tidewheel_core::Registry;
 /// Adds every format of this crate to a registry.
 pub fn register(registry: &mut Registry) {
     registry.add_format(Arc::new(JsonFormat));
+    registry.add_format(Arc::new(SnowplowTsvFormat));
 }

@@ -23,7 +23,7 @@ fn columns(random: &mut Rng) -> Vec<ReadColumn> {
 fn decoder(columns: &[ReadColumn]) -> Box<dyn Decoder> {
     let request = DecodeRequest {
         columns: columns.to_vec(),
-        options: Default::default(),
+        ..DecodeRequest::default()
     };
     JsonFormat.decoder(&request).unwrap()
 }

@@ -271,14 +271,14 @@ fn a_decoder_forgets_the_chunk_before() {
 
 #[test]
 fn types_that_json_cannot_hold_are_refused() {
-    use tidewheel_core::{DecodeRequest, Format, Options, ReadColumn};
+    use tidewheel_core::{DecodeRequest, Format, ReadColumn};
     let columns = vec![ReadColumn {
         path: vec!["x".into()],
         data_type: DataType::Decimal256(50, 2),
     }];
     let request = DecodeRequest {
         columns,
-        options: Options::default(),
+        ..DecodeRequest::default()
     };
     let error = tidewheel_formats::JsonFormat
         .decoder(&request)

@@ -62,6 +62,7 @@ fuzz_target!(|data: &[u8]| {
     let request = DecodeRequest {
         columns: columns(),
         options,
+        ..DecodeRequest::default()
     };
     let Ok(mut decoder) = JsonFormat.decoder(&request) else {
         panic!("the columns are readable")

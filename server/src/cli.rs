@@ -89,6 +89,15 @@ pub(crate) enum ShapeArg {
     Older,
 }
 
+/// How simulated lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineFormatArg {
+    /// A JSON object each, as behind a transformer.
+    Json,
+    /// Snowplow's enriched TSV.
+    Tsv,
+}
+
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
@@ -138,6 +147,12 @@ pub(crate) struct SimulateArgs {
     /// The form of the lines.
     #[arg(long, value_enum, default_value_t = ShapeArg::Today)]
     pub shape: ShapeArg,
+    /// How lines are written.
+    #[arg(long, value_enum, default_value_t = LineFormatArg::Json)]
+    pub format: LineFormatArg,
+    /// TSV without the entities that a tracker adds only on request: lines of about 1.5 KB.
+    #[arg(long)]
+    pub lean: bool,
 }
 
 /// Arguments of `features`.

@@ -110,6 +110,7 @@ pub(crate) fn summary_text(summary: &Summary, took: Duration) -> String {
     ));
     for (value, text) in [
         (summary.tombstones, "tombstones"),
+        (summary.unknown_schemas, "of unknown schemas"),
         (summary.failed_rows, "rows on which an expression failed"),
         (
             summary.failed_results,

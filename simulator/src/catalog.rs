@@ -184,6 +184,15 @@ const PERFORMANCES: u64 = 64;
 
 /// The unchanging parts of one browser's `enrich.client`.
 pub(crate) struct Profile {
+    /// The user agent; empty where the browser sends none.
+    pub(crate) agent: &'static str,
+    pub(crate) language: &'static str,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) view_height: u32,
+    pub(crate) document_height: u32,
+    /// The browser's context, from `{` up to the tab's id.
+    pub(crate) browser: Vec<u8>,
     /// From `"useragent"` up to the tab's id.
     pub(crate) head: Vec<u8>,
     /// The same where the tracker does not send the browser's context.
@@ -295,7 +304,7 @@ fn product(seed: u64, number: u32) -> Product {
     }
 }
 
-fn profile(at: usize, browser: (&str, u32, u32, u32, u32, u32)) -> Profile {
+fn profile(at: usize, browser: (&'static str, u32, u32, u32, u32, u32)) -> Profile {
     let (agent, width, height, cores, memory, ratio) = browser;
     let language = LANGUAGES[at % LANGUAGES.len()];
     let view_height = height - height / 8;
@@ -307,16 +316,23 @@ fn profile(at: usize, browser: (&str, u32, u32, u32, u32, u32)) -> Profile {
     let mut ratio_text = Vec::new();
     write_cents(&mut ratio_text, u64::from(ratio));
     let ratio = String::from_utf8_lossy(&ratio_text).into_owned();
-    Profile {
-        head: format!(
-            "{user_agent}\"browser\":{{\"viewport\":\"{width}x{view_height}\",\"documentSize\":\"{width}x{}\",\
+    let document_height = view_height + 1_200;
+    let browser = format!(
+        "{{\"viewport\":\"{width}x{view_height}\",\"documentSize\":\"{width}x{document_height}\",\
              \"resolution\":\"{width}x{height}\",\"colorDepth\":24,\"devicePixelRatio\":{ratio},\
              \"cookiesEnabled\":true,\"online\":true,\"browserLanguage\":\"{language}\",\
              \"documentLanguage\":\"en\",\"webdriver\":false,\"deviceMemory\":{memory},\
-             \"hardwareConcurrency\":{cores},\"tabId\":\"",
-            view_height + 1_200
-        )
-        .into_bytes(),
+             \"hardwareConcurrency\":{cores},\"tabId\":\""
+    );
+    Profile {
+        agent,
+        language,
+        width,
+        height,
+        view_height,
+        document_height,
+        head: format!("{user_agent}\"browser\":{browser}").into_bytes(),
+        browser: browser.into_bytes(),
         head_fallback: format!(
             "{user_agent}\"browser\":{{\"viewport\":\"{width}x{view_height}\",\"resolution\":\"{width}x{height}\",\
              \"color_depth\":\"24\",\"cookies_enabled\":true,\"language\":\"{language}\"}}"

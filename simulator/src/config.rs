@@ -12,6 +12,16 @@ pub enum Shape {
     Older,
 }
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineFormat {
+    /// One JSON object, as Snowplow's enriched events reach a topic behind a transformer.
+    #[default]
+    Json,
+    /// Snowplow's enriched TSV: 131 fields, the e-commerce events and entities as JSON in them.
+    Tsv,
+}
+
 /// All settings of a simulation. The same settings give the same lines, byte for byte.
 ///
 /// Fractions are of all lines, from 0 to 1, and together at most 1.
@@ -49,6 +59,11 @@ pub struct SimulatorConfig {
     pub untidy: f64,
     /// The form of the lines.
     pub shape: Shape,
+    /// How they are written; TSV has but one shape.
+    pub format: LineFormat,
+    /// TSV of a tracker that adds no more entities than it does by default, and of a pipeline without
+    /// enrichments: no browser, client session, timing or user agent. Lines are about half as long.
+    pub lean: bool,
 }
 
 impl Default for SimulatorConfig {
@@ -69,6 +84,8 @@ impl Default for SimulatorConfig {
             broken: 0.0,
             untidy: 0.01,
             shape: Shape::Today,
+            format: LineFormat::Json,
+            lean: false,
         }
     }
 }
@@ -93,6 +110,9 @@ pub enum ConfigError {
         "the fractions of broken, repeated, future and late lines must add up to at most 0.99, not {0}"
     )]
     Fractions(f64),
+    /// TSV was never written in the older shape.
+    #[error("the older shape is one of JSON lines, not of TSV")]
+    OlderTsv,
     /// A time is out of range.
     #[error("{0} must lie between the years 1970 and 2500")]
     Time(&'static str),
@@ -131,6 +151,9 @@ impl SimulatorConfig {
             if !(0.0..=1.0).contains(&fraction) {
                 return Err(ConfigError::Fraction(name, fraction));
             }
+        }
+        if self.format == LineFormat::Tsv && self.shape == Shape::Older {
+            return Err(ConfigError::OlderTsv);
         }
         let sum: f64 = classes.iter().map(|(_, fraction)| fraction).sum();
         if sum > 0.99 {

@@ -1,4 +1,5 @@
-//! A deterministic simulator of a shop's visitors, as Snowplow's enriched events in JSON.
+//! A deterministic simulator of a shop's visitors, as Snowplow's enriched events in JSON or
+//! TSV.
 //!
 //! - Shoppers come in sessions: they browse lists, view products, search, fill carts, log in
 //!   midway, check out and buy. They have several devices, campaigns and time zones.
@@ -27,8 +28,9 @@ mod model;
 mod page;
 mod render;
 mod text;
+mod tsv;
 
-pub use config::{COUNT_MAX, ConfigError, RATE_MAX, Shape, SimulatorConfig};
+pub use config::{COUNT_MAX, ConfigError, LineFormat, RATE_MAX, Shape, SimulatorConfig};
 pub use event::{Breakage, HUGE_STRING_BYTES, Kind};
 
 use catalog::Catalog;
@@ -46,7 +48,7 @@ const REPEATABLE: usize = 256;
 pub struct SimEvent {
     /// When it arrives, milliseconds since the epoch; never before the line before it.
     pub arrival_ms: i64,
-    /// The line, without a line end.
+    /// The line, without a line end: JSON, unless [`SimulatorConfig::format`] says TSV.
     pub json: Vec<u8>,
     /// What it is.
     pub kind: Kind,
@@ -97,7 +99,7 @@ impl Simulator {
         Ok(Self {
             catalog: Catalog::new(config.seed, config.products),
             model: Model::new(&config),
-            renderer: Renderer::new(config.seed, config.shape),
+            renderer: Renderer::new(&config),
             rng: fastrand::Rng::with_seed(mix(config.seed ^ 0x6c69_6e65)),
             classes,
             waiting: delays.then(BinaryHeap::new),

@@ -4,7 +4,7 @@ use crate::catalog::{CAMPAIGNS, CATEGORIES, Catalog, PROMOTIONS, SEARCHES};
 use crate::event::{Event, Page};
 use crate::text::write_number;
 
-const HOST: &[u8] = b"https://shop.example.com";
+pub(crate) const HOST: &[u8] = b"https://shop.example.com";
 
 pub(crate) fn write_promotion(out: &mut Vec<u8>, event: &Event) {
     let (id, name, slot) = PROMOTIONS[usize::from(event.promotion)];
@@ -39,6 +39,11 @@ pub(crate) fn write_title(out: &mut Vec<u8>, page: Page, catalog: &Catalog) {
 pub(crate) fn write_url(out: &mut Vec<u8>, page: Page) {
     out.extend_from_slice(HOST);
     write_path(out, page);
+    write_query(out, page);
+}
+
+/// From the question mark on; nothing where the page has no query.
+pub(crate) fn write_query(out: &mut Vec<u8>, page: Page) {
     match page {
         Page::Landing(campaign) => {
             let [source, medium, campaign, _, content] = CAMPAIGNS[usize::from(campaign)];

@@ -1,49 +1,57 @@
 //! Writes an event as one line of JSON.
 
-use crate::Shape;
 use crate::catalog::{Catalog, ZONES};
 use crate::event::{Breakage, Event, EventType, HUGE_STRING_BYTES, Kind, Page, untidy};
 use crate::page::{write_path, write_promotion, write_title, write_url};
 use crate::text::{TimeWriter, id_bits, mix, write_cents, write_hex, write_number, write_uuid};
+use crate::{LineFormat, Shape, SimulatorConfig};
 use std::io::Write;
 
 /// What an id is for: no two purposes share one.
-mod purpose {
-    pub(super) const EVENT: u64 = 1;
-    pub(super) const BROKEN: u64 = 2;
-    pub(super) const SESSION: u64 = 3;
-    pub(super) const BROWSER: u64 = 4;
-    pub(super) const NETWORK: u64 = 5;
-    pub(super) const TAB: u64 = 6;
-    pub(super) const FINGERPRINT: u64 = 7;
-    pub(super) const ORDER: u64 = 8;
+pub(crate) mod purpose {
+    pub(crate) const EVENT: u64 = 1;
+    pub(crate) const BROKEN: u64 = 2;
+    pub(crate) const SESSION: u64 = 3;
+    pub(crate) const BROWSER: u64 = 4;
+    pub(crate) const NETWORK: u64 = 5;
+    pub(crate) const TAB: u64 = 6;
+    pub(crate) const FINGERPRINT: u64 = 7;
+    pub(crate) const ORDER: u64 = 8;
+    pub(crate) const PAGE: u64 = 9;
 }
 
 /// One in so many shoppers has a tracker that sends no client session.
-const FALLBACK_SESSIONS: u64 = 32;
+pub(crate) const FALLBACK_SESSIONS: u64 = 32;
 /// One in so many shoppers has a tracker that sends no browser context.
-const FALLBACK_BROWSERS: u64 = 24;
+pub(crate) const FALLBACK_BROWSERS: u64 = 24;
 /// One in so many shoppers sends no id at all.
-const ANONYMOUS: u64 = 100;
+pub(crate) const ANONYMOUS: u64 = 100;
 
 /// Writes lines.
 pub(crate) struct Renderer {
-    seed: u64,
+    pub(crate) seed: u64,
     older: bool,
-    times: TimeWriter,
+    tsv: bool,
+    pub(crate) lean: bool,
+    pub(crate) times: TimeWriter,
 }
 
 impl Renderer {
-    pub(crate) fn new(seed: u64, shape: Shape) -> Self {
+    pub(crate) fn new(config: &SimulatorConfig) -> Self {
         Self {
-            seed,
-            older: shape == Shape::Older,
+            seed: config.seed,
+            tsv: config.format == LineFormat::Tsv,
+            lean: config.lean,
+            older: config.shape == Shape::Older,
             times: TimeWriter::new(),
         }
     }
 
     /// Appends the event's line, without a line end.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, event: &Event, catalog: &Catalog) {
+        if self.tsv {
+            return self.write_tsv(out, event, catalog);
+        }
         let start = out.len();
         let Kind::Broken(breakage) = event.kind else {
             return self.line(out, event, catalog, None);
@@ -79,11 +87,11 @@ impl Renderer {
         }
     }
 
-    fn id(&self, out: &mut Vec<u8>, purpose: u64, a: u64, b: u64) {
+    pub(crate) fn id(&self, out: &mut Vec<u8>, purpose: u64, a: u64, b: u64) {
         write_uuid(out, id_bits(self.seed, purpose, a, b));
     }
 
-    fn event_id(&self, out: &mut Vec<u8>, event: &Event) {
+    pub(crate) fn event_id(&self, out: &mut Vec<u8>, event: &Event) {
         if matches!(event.kind, Kind::Broken(_) | Kind::Future) {
             self.id(out, purpose::BROKEN, event.seq, 0);
         } else {
@@ -249,7 +257,7 @@ impl Renderer {
         }
     }
 
-    fn cart(&mut self, out: &mut Vec<u8>, event: &Event) {
+    pub(crate) fn cart(&mut self, out: &mut Vec<u8>, event: &Event) {
         if event.untidy & untidy::EMPTY_CART != 0 {
             return;
         }
@@ -274,7 +282,13 @@ impl Renderer {
     fn transaction(&mut self, out: &mut Vec<u8>, event: &Event, catalog: &Catalog) {
         out.extend_from_slice(b"\"products\":[");
         out.extend_from_slice(&catalog.products[event.product as usize].json);
-        out.extend_from_slice(b",\"quantity\":1}],\"transaction\":{\"transaction_id\":\"");
+        out.extend_from_slice(b",\"quantity\":1}],\"transaction\":");
+        self.order(out, event);
+    }
+
+    /// The transaction itself.
+    pub(crate) fn order(&mut self, out: &mut Vec<u8>, event: &Event) {
+        out.extend_from_slice(b"{\"transaction_id\":\"");
         let first = event.index - u32::from(event.position);
         self.id(out, purpose::ORDER, session_key(event), u64::from(first));
         out.extend_from_slice(b"\",\"revenue\":");
@@ -380,6 +394,12 @@ impl Renderer {
             write_number(out, u64::from(event.session));
             return;
         }
+        self.client_session(out, event);
+    }
+
+    /// The members of the tracker's client session.
+    pub(crate) fn client_session(&mut self, out: &mut Vec<u8>, event: &Event) {
+        let key = session_key(event);
         out.extend_from_slice(b"\"userId\":\"");
         self.id(
             out,
@@ -443,11 +463,11 @@ impl Renderer {
 }
 
 /// The shopper's session as one number; the session before it is one less.
-fn session_key(event: &Event) -> u64 {
+pub(crate) fn session_key(event: &Event) -> u64 {
     u64::from(event.shopper) << 32 | u64::from(event.session)
 }
 
-fn type_name(event_type: EventType) -> &'static [u8] {
+pub(crate) fn type_name(event_type: EventType) -> &'static [u8] {
     match event_type {
         EventType::PageView => b"page_view",
         EventType::PagePing => b"page_ping",
@@ -467,7 +487,7 @@ fn type_name(event_type: EventType) -> &'static [u8] {
     }
 }
 
-fn write_product(out: &mut Vec<u8>, event: &Event, catalog: &Catalog) {
+pub(crate) fn write_product(out: &mut Vec<u8>, event: &Event, catalog: &Catalog) {
     if event.untidy & untidy::EMPTY_PRODUCT != 0 {
         out.extend_from_slice(b"\"product\":{}");
         return;

@@ -127,6 +127,22 @@ impl TimeWriter {
     }
 }
 
+impl TimeWriter {
+    /// Appends a time as `2026-01-01 00:00:00.000`.
+    pub(crate) fn write_plain(&mut self, out: &mut Vec<u8>, ms: i64) {
+        let start = out.len();
+        self.write(out, ms);
+        out.pop();
+        if let Some(between) = out.get_mut(start + 10) {
+            *between = b' ';
+        }
+        if out.len() == start + 19 {
+            out.push(b'.');
+        }
+        out.resize(start + 23, b'0');
+    }
+}
+
 /// Appends the date of a day since the epoch (Hinnant: chrono-compatible low-level date
 /// algorithms, 2013).
 fn write_date(out: &mut Vec<u8>, day: i64) {

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidewheel_connectors::log::{LogConfig, LogWriter, Record};
 use tidewheel_connectors::store::{StoreReader, Value as StoreValue};
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{Env, SourceText};
 use tidewheel_runtime::{RunOptions, Running, Summary};
-use tidewheel_simulator::{Shape, Simulator, SimulatorConfig};
+use tidewheel_simulator::{LineFormat, Shape, Simulator, SimulatorConfig};
 use tidewheel_tests::reference::{Features, Orders, Settings, Value, features, normalise};
 
 /// One run of a folder of queries over files into an embedded store.
@@ -55,16 +56,27 @@ impl Run<'_> {
         let set = |table: &str, option: &str, value: &str| {
             (table.to_owned(), option.to_owned(), value.to_owned())
         };
-        context.sets = vec![
-            set(tidewheel_sql::ALL_SOURCES, "connector", "file"),
-            set(tidewheel_sql::ALL_SOURCES, "path", self.input),
+        // A folder is a log, read to its end.
+        let (connector, path) = match self.input.strip_prefix("log:") {
+            Some(folder) => ("log", folder),
+            None => ("file", self.input),
+        };
+        if connector == "log" {
+            let bounded = ("scan.bounded.mode", "latest-offset");
+            context
+                .sets
+                .push(set(tidewheel_sql::ALL_SOURCES, bounded.0, bounded.1));
+        }
+        context.sets.extend([
+            set(tidewheel_sql::ALL_SOURCES, "connector", connector),
+            set(tidewheel_sql::ALL_SOURCES, "path", path),
             set(tidewheel_sql::ALL_SINKS, "connector", "store"),
             set(
                 tidewheel_sql::ALL_SINKS,
                 "path",
                 &store.display().to_string(),
             ),
-        ];
+        ]);
         let program =
             tidewheel_sql::compile(&texts, &context).unwrap_or_else(|errors| panic!("{errors}"));
         let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry.clone()));
@@ -330,5 +342,97 @@ fn recorded_visits_of_the_older_shape_give_orders_by_inference() {
         };
         let (got, _) = run.go();
         compare(got, &wanted, "the older shape");
+    }
+}
+
+/// Events as Enrich packs them: some to a record, by zstd.
+fn packed(lines: &[Vec<u8>]) -> Vec<u8> {
+    let mut plain = vec![1, 1];
+    for line in lines {
+        plain.extend((line.len() as u32).to_be_bytes());
+        plain.extend(line);
+    }
+    zstd::encode_all(plain.as_slice(), 1).expect("packs")
+}
+
+#[test]
+fn the_same_visits_as_json_and_as_enriched_tsv_have_the_same_features() {
+    let config = SimulatorConfig {
+        seed: 21,
+        shoppers: 60,
+        events_per_second: 1.5,
+        disorder_ms: 4_000,
+        repeat: 0.02,
+        broken: 0.02,
+        late: 0.01,
+        future: 0.005,
+        untidy: 0.1,
+        ..SimulatorConfig::default()
+    };
+    let tsv = SimulatorConfig {
+        format: LineFormat::Tsv,
+        ..config.clone()
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let (json, tsv) = (simulated(config, 6_000), simulated(tsv, 6_000));
+    let path = |name: &str| folder.path().join(name);
+    write_lines(&path("events.jsonl"), &json);
+    write_lines(&path("events.tsv"), &tsv);
+    // As records of a topic, plain and packed ones by turns.
+    let mut log = LogWriter::open(&path("log"), &LogConfig::default()).expect("log");
+    for (turn, lines) in tsv.chunks(37).enumerate() {
+        let records = if turn % 3 == 0 {
+            lines.to_vec()
+        } else {
+            vec![packed(lines)]
+        };
+        for record in &records {
+            let record = Record {
+                timestamp_ms: 0,
+                key: None,
+                value: Some(record),
+            };
+            log.append(0, &[record]).expect("appends");
+        }
+    }
+    log.flush().expect("flushes");
+    let mut from_tsv: Vec<PathBuf> = shipped()
+        .into_iter()
+        .filter(|path| !path.ends_with("events.sql"))
+        .collect();
+    from_tsv.push(queries_folder().join("alternatives/events_from_tsv.sql"));
+    let run = |queries: &[PathBuf], input: &str, options| {
+        Run {
+            queries,
+            input,
+            options,
+        }
+        .go()
+    };
+    let shown = |name: &str| path(name).display().to_string();
+    let (wanted, of_json) = run(&shipped(), &shown("events.jsonl"), options(2, 2, 1 << 20));
+    assert!(wanted.len() > 500, "only {} keys", wanted.len());
+    let wanted = Features {
+        values: wanted,
+        ..Features::default()
+    };
+    let log = format!("log:{}", shown("log"));
+    for (input, shards, chunk) in [
+        (shown("events.tsv"), 2, 1 << 20),
+        (shown("events.tsv"), 3, 6_000),
+        (log.clone(), 1, 1 << 20),
+        (log, 2, 10_000),
+    ] {
+        let (got, of_tsv) = run(&from_tsv, &input, options(shards, 2, chunk));
+        compare(
+            got,
+            &wanted,
+            &format!("{input}, {shards} shards, chunks of {chunk}"),
+        );
+        let counts = |summary: &Summary| {
+            let of_time = (summary.repeats, summary.late, summary.future);
+            (summary.rows_in, summary.bad, of_time, summary.keyless)
+        };
+        assert_eq!(counts(&of_tsv), counts(&of_json));
     }
 }

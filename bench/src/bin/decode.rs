@@ -8,9 +8,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use std::hint::black_box;
 use std::time::Instant;
-use tidewheel_core::{
-    DecodeRequest, Decoder, Format, Framing, Options, RawChunk, ReadColumn, RecordMeta,
-};
+use tidewheel_core::{DecodeRequest, Decoder, Format, Framing, RawChunk, ReadColumn, RecordMeta};
 use tidewheel_formats::JsonFormat;
 
 /// Events that both readers go over in each round.
@@ -164,7 +162,7 @@ fn decoder() -> Box<dyn Decoder> {
         .collect();
     let request = DecodeRequest {
         columns,
-        options: Options::default(),
+        ..DecodeRequest::default()
     };
     match JsonFormat.decoder(&request) {
         Ok(decoder) => decoder,

@@ -1,8 +1,9 @@
 //! The contract between the engine and its formats.
 
+use crate::TableSpec;
 use crate::{ConnectorError, Options, RawChunk};
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 
 /// One value to read from every record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +15,14 @@ pub struct ReadColumn {
 }
 
 /// What a decoder is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct DecodeRequest {
     /// The columns to read; [`Decoded::batch`] has them in this order. All are nullable.
     pub columns: Vec<ReadColumn>,
     /// The table's options, for the format's own (`json.…`).
     pub options: Options,
+    /// The names of all columns that the table has, read or not.
+    pub declared: Vec<String>,
 }
 
 /// A record that is not a row: reported, never read further.
@@ -45,10 +48,16 @@ pub struct Decoded {
     pub offsets: Vec<u64>,
     /// The index of each good row among the chunk's records (for its metadata).
     pub records: Vec<u32>,
+    /// The place of each good row within its record, from 0, where one record may hold several
+    /// rows; else empty.
+    pub positions: Vec<u32>,
     /// The bad rows, in the order of the chunk.
     pub bad: Vec<BadRow>,
-    /// How many records the chunk held, blank lines not counted.
+    /// How many records the chunk held, blank lines not counted; of a record that holds several
+    /// rows each counts.
     pub record_count: u64,
+    /// How many values were passed over since their schema is none that the table knows.
+    pub unknown_schemas: u64,
 }
 
 /// Turns bytes into columns. One decoder serves one thread.
@@ -70,6 +79,22 @@ pub trait Format: Send + Sync {
     fn name(&self) -> &'static str;
     /// The options it knows, without `format` itself.
     fn options(&self) -> &'static [&'static str];
+    /// The columns that every table of this format has without declaring them, behind those it
+    /// declares; a declared column of the same name takes its place.
+    fn columns(&self) -> Vec<FieldRef> {
+        Vec::new()
+    }
+    /// True when tables of this format can be written.
+    fn writes(&self) -> bool {
+        true
+    }
+    /// Checks a table that is read: the names and types of its columns.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    fn check(&self, _table: &TableSpec) -> Result<(), ConnectorError> {
+        Ok(())
+    }
     /// Makes a decoder.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub struct Stats {
     pub bad: AtomicU64,
     /// Tombstones: records without a value.
     pub tombstones: AtomicU64,
+    /// Values passed over since their schema is none that the table knows.
+    pub unknown_schemas: AtomicU64,
     /// Rows too far ahead of the wall clock.
     pub future: AtomicU64,
     /// Repeats that dedup left out.
@@ -69,6 +71,8 @@ pub struct Summary {
     pub bad: u64,
     /// Tombstones.
     pub tombstones: u64,
+    /// Values passed over since their schema is none that the table knows.
+    pub unknown_schemas: u64,
     /// Rows too far ahead of the wall clock.
     pub future: u64,
     /// Repeats left out.
@@ -109,6 +113,7 @@ impl Summary {
         self.bytes_in += other.bytes_in;
         self.bad += other.bad;
         self.tombstones += other.tombstones;
+        self.unknown_schemas += other.unknown_schemas;
         self.future += other.future;
         self.repeats += other.repeats;
         self.matched += other.matched;
@@ -137,6 +142,7 @@ impl Stats {
             bytes_in: self.bytes_in.load(Relaxed),
             bad: self.bad.load(Relaxed),
             tombstones: self.tombstones.load(Relaxed),
+            unknown_schemas: self.unknown_schemas.load(Relaxed),
             future: self.future.load(Relaxed),
             repeats: self.repeats.load(Relaxed),
             matched: self.matched.load(Relaxed),

@@ -1,6 +1,6 @@
 //! From files to a program.
 
-use crate::catalog::options::connector_error;
+use crate::catalog::options::{connector_error, format_of};
 use crate::catalog::{Catalog, Table};
 use crate::fingerprint;
 use crate::functions::{GEOIP_VARIABLE, GeoDatabase};
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tidewheel_core::diagnostic::Severity;
-use tidewheel_core::{Diagnostic, Diagnostics, Registry, SourceText, Span};
+use tidewheel_core::{ConnectorError, Diagnostic, Diagnostics, Registry, SourceText, Span};
 
 /// What a folder of statements is compiled with.
 #[derive(Clone)]
@@ -458,7 +458,18 @@ fn check_connector(
     let checked = context
         .registry
         .for_table(&table.spec.options)
-        .and_then(|connector| connector.check(&table.spec, as_sink));
+        .and_then(|connector| connector.check(&table.spec, as_sink))
+        .and_then(|()| match format_of(&table.spec.options, context) {
+            Some(format) if as_sink && !format.writes() => Err(ConnectorError::option(
+                "format",
+                format!(
+                    "'{}' can only be read; write 'format' = 'json'",
+                    format.name()
+                ),
+            )),
+            Some(format) if !as_sink => format.check(&table.spec),
+            _ => Ok(()),
+        });
     if let Err(error) = checked {
         found.push(connector_error(&table.def, &error));
     }

@@ -278,6 +278,24 @@ impl Column {
         }
     }
 
+    /// Appends one row to a column of arrays: the items, in their order.
+    ///
+    /// # Errors
+    /// An item, or a part of it, was wrong and is NULL now; or the column is none of arrays.
+    pub(crate) fn push_items<'a>(
+        &mut self,
+        items: impl Iterator<Item = Value<'a>>,
+        rules: Rules,
+    ) -> Result<(), Wrong> {
+        let Data::List(column) = &mut self.data else {
+            self.push_null();
+            return Err(Wrong::Type);
+        };
+        let (valid, result) = column.push_items(items, rules);
+        self.valid.append(valid);
+        result
+    }
+
     /// Appends a NULL.
     pub(crate) fn push_null(&mut self) {
         self.valid.append_null();

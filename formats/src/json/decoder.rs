@@ -6,18 +6,13 @@ use super::paths::Paths;
 use super::settings::Settings;
 use super::value::{Fault, Kind, Slot, Wrong};
 use super::walk::Walk;
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use crate::rows::{Record, Rows, each_record};
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
 use std::sync::Arc;
-use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
-use tidewheel_core::{BadRow, ConnectorError, DecodeRequest, Decoded, Decoder, Framing, RawChunk};
+use tidewheel_core::{ConnectorError, DecodeRequest, Decoded, Decoder, RawChunk};
 
 /// Most bytes of a record unless `json.max-record-bytes` says otherwise; a longer one is bad.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Most bytes of a chunk: offsets into text columns are 32 bits wide. What is behind is bad.
-const CHUNK_BYTES_MAX: usize = i32::MAX as usize;
 
 /// A requested column and where its value is noted.
 struct Reader {
@@ -33,15 +28,6 @@ pub(crate) struct JsonDecoder {
     readers: Vec<Reader>,
     index: Index,
     slots: Vec<Slot>,
-}
-
-/// The rows of the chunk at hand.
-#[derive(Default)]
-struct Rows {
-    offsets: Vec<u64>,
-    records: Vec<u32>,
-    bad: Vec<BadRow>,
-    record_count: u64,
 }
 
 impl JsonDecoder {
@@ -136,130 +122,36 @@ impl JsonDecoder {
         }
     }
 
-    fn record(&mut self, record: &[u8], offset: u64, number: u32, rows: &mut Rows) {
+    fn record(&mut self, record: Record<'_>, rows: &mut Rows) {
+        rows.record_count += 1;
         let max = self.settings.record_bytes_max;
-        let result = if record.len() > max {
-            Err(format!(
+        let bytes = record.bytes;
+        let result = match record.fault() {
+            Some(reason) => Err(reason),
+            None if bytes.len() > max => Err(format!(
                 "record of {} bytes, over the {max} of json.max-record-bytes",
-                record.len()
-            ))
-        } else {
-            self.read(record, rows.offsets.len())
+                bytes.len()
+            )),
+            None => self.read(bytes, rows.offsets.len()),
         };
         match result {
             Ok(()) => {
-                rows.offsets.push(offset);
-                rows.records.push(number);
+                rows.offsets.push(record.offset);
+                rows.records.push(record.number);
             }
-            Err(reason) => rows.bad.push(bad_row(record, offset, reason)),
+            Err(reason) => rows.reject(bytes, record.offset, reason),
         }
-    }
-
-    fn lines(&mut self, data: &[u8], first_offset: u64, rows: &mut Rows) {
-        let mut start = 0;
-        while start < data.len() {
-            let rest = data.get(start..).unwrap_or_default();
-            let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = content(rest.get(..length).unwrap_or_default());
-            if !line.is_empty() {
-                let number = rows.record_count as u32;
-                rows.record_count += 1;
-                self.guarded(
-                    line,
-                    start + length,
-                    first_offset + start as u64,
-                    number,
-                    rows,
-                );
-            }
-            start += length + 1;
-        }
-    }
-
-    fn records(
-        &mut self,
-        chunk: &RawChunk,
-        ranges: &[(u32, u32)],
-        offsets: &[u64],
-        rows: &mut Rows,
-    ) {
-        for (number, ((start, end), offset)) in ranges.iter().zip(offsets).enumerate() {
-            rows.record_count += 1;
-            let record = chunk
-                .data
-                .get(*start as usize..*end as usize)
-                .unwrap_or_default();
-            let record = content(record);
-            if record.is_empty() {
-                let tombstone = chunk.meta.tombstones.get(number) == Some(&true);
-                let reason = if tombstone {
-                    "tombstone"
-                } else {
-                    "empty record"
-                };
-                rows.bad.push(bad_row(record, *offset, reason.to_owned()));
-            } else {
-                self.guarded(record, *end as usize, *offset, number as u32, rows);
-            }
-        }
-    }
-
-    /// As [`Self::record`], unless the record ends beyond what offsets can name.
-    fn guarded(&mut self, record: &[u8], end: usize, offset: u64, number: u32, rows: &mut Rows) {
-        if end <= CHUNK_BYTES_MAX {
-            self.record(record, offset, number, rows);
-        } else {
-            let reason = format!("beyond the first {CHUNK_BYTES_MAX} bytes of its chunk");
-            rows.bad.push(bad_row(record, offset, reason));
-        }
-    }
-
-    fn finish(&mut self, rows: usize) -> Result<RecordBatch, ArrowError> {
-        let columns: Result<Vec<_>, _> = self
-            .readers
-            .iter_mut()
-            .map(|reader| reader.column.finish())
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema(), columns?, &options)
     }
 }
 
 impl Decoder for JsonDecoder {
     fn decode(&mut self, chunk: &RawChunk) -> Decoded {
         let mut rows = Rows::default();
-        match &chunk.framing {
-            Framing::Lines { first_offset } => self.lines(&chunk.data, *first_offset, &mut rows),
-            Framing::Records { ranges, offsets } => {
-                self.records(chunk, ranges, offsets, &mut rows);
-            }
-        }
-        let batch = self.finish(rows.offsets.len()).unwrap_or_else(|error| {
-            // Not seen to happen; if it does, the rows are reported and not lost silently.
-            for reader in &mut self.readers {
-                reader.column.truncate(0);
-            }
-            let reason = format!("the columns do not fit together: {error}");
-            for offset in rows.offsets.drain(..) {
-                rows.bad.push(bad_row(&[], offset, reason.clone()));
-            }
-            rows.bad.sort_by_key(|bad| bad.offset);
-            rows.records.clear();
-            RecordBatch::new_empty(self.schema())
-        });
-        let Rows {
-            offsets,
-            records,
-            bad,
-            record_count,
-        } = rows;
-        Decoded {
-            batch,
-            offsets,
-            records,
-            bad,
-            record_count,
-        }
+        each_record(chunk, content, |record| self.record(record, &mut rows));
+        let columns = self.readers.iter_mut().map(|r| r.column.finish());
+        // All are finished, so that none keeps rows where one fails.
+        let columns: Vec<_> = columns.collect();
+        rows.finish(&self.schema, columns.into_iter().collect())
     }
 
     fn schema(&self) -> SchemaRef {
@@ -275,14 +167,5 @@ fn content(record: &[u8]) -> &[u8] {
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(record)
             .trim_ascii(),
-    }
-}
-
-fn bad_row(record: &[u8], offset: u64, reason: String) -> BadRow {
-    let bytes = record.get(..BAD_ROW_BYTES_MAX).unwrap_or(record).to_vec();
-    BadRow {
-        offset,
-        reason,
-        bytes,
     }
 }

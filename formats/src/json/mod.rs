@@ -36,18 +36,18 @@
 //! Decimals round half away from zero. BYTES are base64. A value of another type is NULL, or makes
 //! the row bad with `'json.type-errors' = 'bad-row'`.
 
-mod column;
+pub(crate) mod column;
 mod decoder;
-mod index;
+pub(crate) mod index;
 mod nested;
 mod nested_column;
 mod number;
-mod paths;
+pub(crate) mod paths;
 mod settings;
 mod text;
 mod time;
-mod value;
-mod walk;
+pub(crate) mod value;
+pub(crate) mod walk;
 
 pub use decoder::RECORD_BYTES_MAX;
 pub use walk::NESTING_MAX;

@@ -129,30 +129,50 @@ impl ListColumn {
 
     pub(crate) fn push(&mut self, value: Value<'_>, rules: Rules) -> Pushed {
         let start = self.column.len();
-        let mut valid = value.kind == Kind::Array;
-        let mut first = if valid { Ok(()) } else { Err(Wrong::Type) };
-        if valid {
-            let (column, nullable) = (&mut self.column, self.field.is_nullable());
-            let read = items(value.bytes, |slot| {
-                note(
-                    &mut first,
-                    column.push(slot.value(value.bytes, value.escapes), rules),
-                );
-                if !nullable && column.last_is_null() {
-                    valid = false;
-                    note(&mut first, Err(Wrong::Type));
-                }
-            });
-            if let Err(fault) = read {
-                valid = false;
-                note(&mut first, Err(fault.into()));
-            }
+        if value.kind != Kind::Array {
+            self.push_empty();
+            return (false, Err(Wrong::Type));
         }
-        if !valid {
+        let mut row = (true, Ok(()));
+        let read = items(value.bytes, |slot| {
+            self.item(slot.value(value.bytes, value.escapes), rules, &mut row);
+        });
+        if let Err(fault) = read {
+            row.0 = false;
+            note(&mut row.1, Err(fault.into()));
+        }
+        self.close(start, row)
+    }
+
+    /// Appends one row of items that stand in different places.
+    pub(crate) fn push_items<'a>(
+        &mut self,
+        items: impl Iterator<Item = Value<'a>>,
+        rules: Rules,
+    ) -> Pushed {
+        let start = self.column.len();
+        let mut row = (true, Ok(()));
+        for value in items {
+            self.item(value, rules, &mut row);
+        }
+        self.close(start, row)
+    }
+
+    fn item(&mut self, value: Value<'_>, rules: Rules, row: &mut Pushed) {
+        note(&mut row.1, self.column.push(value, rules));
+        if !self.field.is_nullable() && self.column.last_is_null() {
+            row.0 = false;
+            note(&mut row.1, Err(Wrong::Type));
+        }
+    }
+
+    /// Ends a row whose items begin at `start`.
+    fn close(&mut self, start: usize, row: Pushed) -> Pushed {
+        if !row.0 {
             self.column.truncate(start);
         }
         self.push_empty();
-        (valid, first)
+        row
     }
 
     pub(crate) fn push_empty(&mut self) {

@@ -44,6 +44,36 @@ impl Walk<'_> {
         }
     }
 
+    /// Walks the items of the array that begins at `at`: `each` gets the slots of every item that is
+    /// an object. Other items are passed over.
+    pub(crate) fn items(
+        &mut self,
+        at: usize,
+        mut each: impl FnMut(&[Slot]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.depth += 1;
+        let mut at = skip_space(self.bytes, at + 1);
+        if self.byte(at) == b']' {
+            return Ok(());
+        }
+        loop {
+            self.slots.fill(Slot::default());
+            at = if self.byte(at) == b'{' {
+                let end = self.object(0, at)?;
+                each(self.slots)?;
+                end
+            } else {
+                self.pass_over(at)?
+            };
+            at = skip_space(self.bytes, at);
+            match self.byte(at) {
+                b',' => at = skip_space(self.bytes, at + 1),
+                b']' => return Ok(()),
+                _ => return Err(self.missing(at, Fault::Comma)),
+            }
+        }
+    }
+
     /// The byte at `at`; 0, which no JSON holds there, behind the end.
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {

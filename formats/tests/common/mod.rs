@@ -25,6 +25,7 @@ pub(crate) fn decoder(columns: &[(&str, DataType)], options: &[(&str, &str)]) ->
     let request = DecodeRequest {
         columns,
         options: options.iter().copied().collect(),
+        ..DecodeRequest::default()
     };
     JsonFormat.decoder(&request).unwrap()
 }

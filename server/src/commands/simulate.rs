@@ -1,6 +1,6 @@
 //! `tidewheel simulate`.
 
-use crate::cli::{ShapeArg, SimulateArgs};
+use crate::cli::{LineFormatArg, ShapeArg, SimulateArgs};
 use crate::error::CliError;
 use crate::signal::Stop;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidewheel_connectors::kafka::KafkaWriter;
 use tidewheel_connectors::log::{LogConfig, LogWriter, Record};
 use tidewheel_core::Options;
-use tidewheel_simulator::{Shape, Simulator, SimulatorConfig};
+use tidewheel_simulator::{LineFormat, Shape, Simulator, SimulatorConfig};
 
 /// Lines that are written together at full speed.
 const LINES_AT_ONCE: usize = 512;
@@ -45,6 +45,11 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), CliError> {
             ShapeArg::Today => Shape::Today,
             ShapeArg::Older => Shape::Older,
         },
+        format: match args.format {
+            LineFormatArg::Json => LineFormat::Json,
+            LineFormatArg::Tsv => LineFormat::Tsv,
+        },
+        lean: args.lean,
         ..defaults
     };
     let mut simulator =

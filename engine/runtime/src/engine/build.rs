@@ -211,6 +211,12 @@ impl State {
             request: DecodeRequest {
                 columns: table.read.clone(),
                 options: spec.options.clone(),
+                declared: spec
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect(),
             },
             decoded: (0..decoded).collect(),
             metadata: (decoded..).zip(table.metadata.iter().cloned()).collect(),

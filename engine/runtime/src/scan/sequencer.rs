@@ -171,6 +171,7 @@ impl Sequencer {
         );
         add(&stats.future, batch.future);
         add(&stats.tombstones, batch.tombstones);
+        add(&stats.unknown_schemas, batch.unknown_schemas as usize);
         add(&stats.failed_rows, batch.evaluation.failed_rows);
         if !batch.bad.is_empty() {
             match &self.bad_rows {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
-use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq};
+use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq, pack_seq_at};
 use tidewheel_core::{
     ConnectorError, DecodeRequest, Decoded, Decoder, Format, RawChunk, SourceEvent,
 };
@@ -95,6 +95,8 @@ pub struct Prepared {
     /// When its newest record was made: its timestamp, or without one its event time;
     /// milliseconds.
     pub newest_ms: Option<i64>,
+    /// Values passed over since their schema is none that the table knows.
+    pub unknown_schemas: u64,
     /// Records in the chunk.
     pub records: u64,
     /// Bytes in the chunk.
@@ -247,7 +249,7 @@ impl TableReading {
             .map(|row| self.side_row(chunk.partition, row.offset, &row.reason, Some(&row.bytes)))
             .collect();
         let mut batch = self.with_metadata(&decoded, chunk)?;
-        let mut offsets = decoded.offsets;
+        let (mut offsets, mut positions) = (decoded.offsets, decoded.positions);
         let (times, keep, future) =
             self.times(&batch, chunk, &offsets, work.read_at_ms, &mut bad)?;
         let lead_ms = match keep {
@@ -259,11 +261,21 @@ impl TableReading {
                 .map_err(|error| EngineError::Expression(error.to_string()))?;
             let mut flags = keep.values().iter();
             offsets.retain(|_| flags.next().unwrap_or(false));
+            let mut flags = keep.values().iter();
+            positions.retain(|_| flags.next().unwrap_or(false));
         }
-        let places: Vec<u64> = offsets
-            .iter()
-            .map(|offset| pack_seq(chunk.partition, *offset))
-            .collect();
+        let places: Vec<u64> = if positions.is_empty() {
+            offsets
+                .iter()
+                .map(|offset| pack_seq(chunk.partition, *offset))
+                .collect()
+        } else {
+            offsets
+                .iter()
+                .zip(&positions)
+                .map(|(offset, at)| pack_seq_at(chunk.partition, *offset, *at))
+                .collect()
+        };
         let (seq, places) = match &self.order_by {
             None => (places, None),
             Some(expr) => {
@@ -304,6 +316,7 @@ impl TableReading {
             bad,
             future,
             tombstones,
+            unknown_schemas: decoded.unknown_schemas,
             records: decoded.record_count,
             bytes: chunk.data.len(),
         })

@@ -117,6 +117,13 @@ impl Catalog {
                 ColumnKind::Computed(_) => {}
             }
         }
+        // What the format brings stands behind what is declared.
+        let of_format = options::format_of(&options, context);
+        for field in of_format.iter().flat_map(|format| format.columns()) {
+            if names.insert(field.name().clone()) {
+                fields.push(field.as_ref().clone());
+            }
+        }
         let primary_key = primary_key(def, &fields, &mut own);
         if own.has_errors() {
             self.broken.insert(def.name.value.clone());

@@ -5,7 +5,8 @@ use crate::parser::cursor::Name;
 use crate::parser::ddl::CreateTable;
 use crate::suggest::{listed, nearest};
 use std::collections::{BTreeMap, BTreeSet};
-use tidewheel_core::{ConnectorError, Diagnostic, Diagnostics, OptionError, Options};
+use std::sync::Arc;
+use tidewheel_core::{ConnectorError, Diagnostic, Diagnostics, Format, OptionError, Options};
 
 /// Options of the engine itself on tables that are read.
 pub(crate) const SOURCE_OPTIONS: &[&str] = &[
@@ -103,6 +104,16 @@ fn forget_old_connector(
             options.remove(&name);
         }
     }
+}
+
+/// The format that a table is read and written by, where its connector needs one.
+pub(crate) fn format_of(
+    options: &Options,
+    context: &CompileContext<'_>,
+) -> Option<Arc<dyn Format>> {
+    let connector = context.registry.for_table(options).ok()?;
+    let name = options.get("format").filter(|_| connector.needs_format())?;
+    context.registry.format(name).cloned()
 }
 
 fn known_names(options: &Options, context: &CompileContext<'_>) -> Vec<&'static str> {

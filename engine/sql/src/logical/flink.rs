@@ -3,9 +3,9 @@
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, CeilFloorKind, DateTimeField, Expr, ExtractSyntax, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Query, Value, VisitMut, VisitorMut,
+    self, AccessExpr, BinaryOperator, CaseWhen, CeilFloorKind, DateTimeField, Expr, ExtractSyntax,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -52,12 +52,27 @@ impl VisitorMut for Forms {
                 let unit = text(&field.to_string().to_lowercase());
                 Some(function("date_trunc", vec![unit, inner.as_ref().clone()]))
             }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                fields_by_name(access_chain);
+                None
+            }
             _ => None,
         };
         if let Some(rewritten) = rewritten {
             *expr = rewritten;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `items[1].id`: the planner takes a field behind an index as a text only.
+fn fields_by_name(chain: &mut [AccessExpr]) {
+    for access in chain {
+        if let AccessExpr::Dot(name) = access
+            && let Expr::Identifier(ident) = name
+        {
+            *name = text(&ident.value);
+        }
     }
 }
 

@@ -316,8 +316,11 @@ impl<'a> Planner<'a> {
             name: table.spec.name.clone(),
             stored: Arc::clone(&table.stored),
         });
-        let in_order = table.def.columns.len() == table.spec.schema.fields().len();
-        if in_order {
+        let declared = &table.def.columns;
+        if declared
+            .iter()
+            .all(|column| matches!(column.kind, ColumnKind::Physical(_)))
+        {
             return Ok(stream);
         }
         let unplaced =
@@ -327,13 +330,14 @@ impl<'a> Planner<'a> {
             .map_err(unplaced)?;
         let mut exprs = Vec::new();
         let mut wrong = Vec::new();
-        for column in &table.def.columns {
+        let stored = |name: &str| {
+            let qualifier = TableReference::bare(table.spec.name.as_str());
+            Expr::Column(Column::new(Some(qualifier), name))
+        };
+        for column in declared {
             let name = &column.name.value;
             match &column.kind {
-                ColumnKind::Physical(_) | ColumnKind::Metadata { .. } => {
-                    let qualifier = TableReference::bare(table.spec.name.as_str());
-                    exprs.push(Expr::Column(Column::new(Some(qualifier), name)));
-                }
+                ColumnKind::Physical(_) | ColumnKind::Metadata { .. } => exprs.push(stored(name)),
                 ColumnKind::Computed(expr) => {
                     match self.expression(expr, scan.schema(), &table.def.places) {
                         Ok(expr) => exprs.push(expr.alias(name)),
@@ -345,6 +349,10 @@ impl<'a> Planner<'a> {
         if !wrong.is_empty() {
             return Err(wrong);
         }
+        // Columns that the format brings.
+        let fields = table.spec.schema.fields().iter();
+        let brought = fields.filter(|f| declared.iter().all(|c| c.name.value != *f.name()));
+        exprs.extend(brought.map(|field| stored(field.name())));
         let plan = LogicalPlanBuilder::from(scan)
             .project(exprs)
             .and_then(LogicalPlanBuilder::build)

@@ -15,7 +15,7 @@ pub(super) fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result
     let now = seconds(wall_ms());
     let table = |source: &SourceStatus| label("table", &*source.table);
     type Count = fn(&tidewheel_runtime::Summary) -> u64;
-    let counters: [(&str, &str, Count); 6] = [
+    let counters: [(&str, &str, Count); 7] = [
         (
             "tidewheel_source_rows",
             "Records read, bad ones included",
@@ -41,6 +41,11 @@ pub(super) fn sources(out: &mut Out<'_, '_>, sources: &[SourceStatus]) -> Result
             "tidewheel_source_tombstones",
             "Records without a value",
             |c| c.tombstones,
+        ),
+        (
+            "tidewheel_source_unknown_schemas",
+            "Events and entities passed over since the table knows no column of their schema",
+            |c| c.unknown_schemas,
         ),
     ];
     for (name, help, count) in counters {
