@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod env;
 pub mod options;
 pub mod raw;
+pub mod snowplow;
 pub mod table;
 pub mod text;
 pub mod time;
