@@ -1,0 +1,78 @@
+//! The HTTP server.
+
+mod answer;
+mod body;
+mod connections;
+mod request;
+mod route;
+
+use crate::collect::Collector;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::sink::Sink;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// All that requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    settings: Settings,
+    collector: Collector,
+    sink: Sink,
+    metrics: Arc<Metrics>,
+    /// Free kilobytes.
+    memory: Semaphore,
+}
+
+/// A collector that listens.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// The address cannot be used.
+    pub async fn bind(
+        settings: Settings,
+        collector: Collector,
+        sink: Sink,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let memory = Semaphore::new(settings.limits.memory_bytes.div_ceil(body::UNIT));
+        Ok(Self {
+            app: Arc::new(App {
+                settings,
+                collector,
+                sink,
+                metrics,
+                memory,
+            }),
+            listener,
+            address,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stopping` holds true, then those that are under way, then writes
+    /// what waits.
+    pub async fn run(self, stopping: watch::Receiver<bool>) {
+        connections::serve(self.listener, &self.app, stopping).await;
+        let app = self.app;
+        // The writer's thread is joined: not on a thread that answers.
+        let _ = tokio::task::spawn_blocking(move || app.sink.stop()).await;
+    }
+}
