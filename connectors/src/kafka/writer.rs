@@ -195,8 +195,30 @@ impl KafkaWriter {
         result.map_err(|error| self.error(&error))
     }
 
-    /// Drops what is still waiting to be sent, so that it is not sent beside a repetition.
-    pub(super) fn forget(&mut self) {
+    /// Asks the broker for the topic.
+    ///
+    /// # Errors
+    /// No broker answers within `timeout`, or the topic is gone.
+    pub fn reachable(&self, timeout: Duration) -> Result<(), KafkaWriterError> {
+        let metadata = self
+            .producer
+            .client()
+            .fetch_metadata(Some(&self.topic), timeout)
+            .map_err(|error| self.error(&error))?;
+        let partitions = metadata.topics().first().map(|t| t.partitions().len());
+        if partitions.is_none_or(|count| count == 0) {
+            return Err(KafkaWriterError {
+                topic: self.topic.clone(),
+                message: "there is no such topic; make it".to_owned(),
+                retry: true,
+            });
+        }
+        Ok(())
+    }
+
+    /// Drops what is still waiting to be sent, so that it is not sent beside a repetition. To be
+    /// called after a failure, before the same records are sent again.
+    pub fn forget(&mut self) {
         use rdkafka::producer::PurgeConfig;
         self.producer
             .purge(PurgeConfig::default().queue().inflight());
