@@ -1,11 +1,14 @@
 //! Several owners of one pipeline, and pipelines that the server runs late.
 
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/redis.rs"]
 mod redis_server;
 #[path = "support/tables.rs"]
 mod tables;
 
 use arrow::datatypes::DataType::{Int64, Utf8};
+use proxy::Proxy;
 use redis::{Commands, cmd};
 use redis_server::RedisServer;
 use std::time::{Duration, Instant};
@@ -118,31 +121,63 @@ fn a_former_owner_writes_nothing_once_the_next_has_begun() {
 }
 
 #[test]
-fn what_a_former_owner_sent_before_it_was_ended_never_runs() {
-    // The former owner's pipeline is in the server's hands, of which only a part was run.
+fn what_a_former_owner_has_under_way_never_lands() {
     let server = RedisServer::start(&[]);
-    let table = features(&server.url(), &[("response.timeout", "300 ms")]);
-    let mut former = open_owned(&table, 1, None);
+    let network = Proxy::start(server.port);
+    let slow = features(
+        &format!("redis://127.0.0.1:{}", network.port),
+        &[("response.timeout", "200 ms")],
+    );
+    let table = features(&server.url(), &[]);
+    let mut former = open_owned(&slow, 1, None);
     former
-        .write(&users(&table, 3, 1), &progress(1))
+        .write(&users(&slow, 3, 1), &progress(5))
         .expect("written");
-    // Writes wait, all else is answered.
-    pause(&server, "WRITE");
-    let result = former.write(&users(&table, 3, 7), &progress(7));
+    network.hold();
+    // No progress is to be written, so that the values themselves are under way.
+    let result = former.write(&users(&slow, 3, 7), &progress(5));
     assert!(matches!(result, Err(SinkError::Retry(_))), "{result:?}");
-    // Its connection is gone at this side, and at the other its commands wait.
     let mut next = open_owned(&table, 2, None);
-    let result = next.write(&users(&table, 3, 8), &progress(8));
-    assert!(matches!(result, Err(SinkError::Retry(_))), "{result:?}");
-    unpause(&server);
-    write_at_last(&mut *next, &users(&table, 3, 8), 8);
+    next.write(&users(&table, 3, 8), &progress(8))
+        .expect("written");
+    assert!(network.deliver() > 0);
     settle(&server);
     assert_eq!(views(&server, 2), Some(8));
-    fatal(former.write(&users(&table, 3, 9), &progress(9)));
+    fatal(former.write(&users(&slow, 3, 9), &progress(9)));
 }
 
 #[test]
-fn a_pipeline_that_timed_out_never_overwrites_what_was_written_after() {
+fn what_timed_out_on_the_way_never_lands_after_newer_values() {
+    let server = RedisServer::start(&[]);
+    for owner in [true, false] {
+        let network = Proxy::start(server.port);
+        let table = features(
+            &format!("redis://127.0.0.1:{}", network.port),
+            &[("response.timeout", "200 ms")],
+        );
+        let mut sink = if owner {
+            open_owned(&table, 1, None)
+        } else {
+            tables::open(&table)
+        };
+        sink.write(&users(&table, 3, 1), &progress(5))
+            .expect("written");
+        for value in [2, 4, 6] {
+            network.hold();
+            let result = sink.write(&users(&table, 3, value), &progress(5));
+            assert!(matches!(result, Err(SinkError::Retry(_))), "{result:?}");
+            // By a new connection, which is the next to be slow.
+            write_at_last(&mut *sink, &users(&table, 3, value + 1), 5);
+        }
+        write_at_last(&mut *sink, &users(&table, 3, 9), 5);
+        assert!(network.deliver() > 0);
+        settle(&server);
+        assert_eq!(views(&server, 2), Some(9), "owner: {owner}");
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_ends_with_the_newest_values() {
     let server = RedisServer::start(&[]);
     for (round, mode) in ["WRITE", "ALL", "STOP"].into_iter().enumerate() {
         let base = round as i64 * 100;
