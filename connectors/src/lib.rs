@@ -14,6 +14,7 @@ pub mod kafka;
 pub mod log;
 pub mod lookup;
 pub mod print;
+mod progress;
 pub mod redis;
 mod scan_options;
 pub mod store;

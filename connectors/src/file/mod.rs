@@ -13,10 +13,17 @@
 //! changelog of its rows, with a member `op` that is `upsert` or `delete` (where only the key
 //! stands beside it). Each write is one flushed piece; packed files get one gzip member or zstd frame
 //! a write, so that a file is readable whenever the program stops.
+//!
+//! With checkpoints a file is cut back to its length in the checkpoint before the first write, so
+//! that each row stands there once. A file that is gone by then is begun anew, with a warning; one
+//! that was cut or replaced is refused, and left as it is. Of a file that several queries
+//! write, rows between their places may stand there twice. Pipes, devices and standard output
+//! cannot be cut back: at least once.
 
 mod lines;
 mod output;
 mod paths;
+mod place;
 mod sink;
 mod source;
 mod stream;

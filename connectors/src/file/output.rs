@@ -2,6 +2,7 @@
 
 use super::STANDARD;
 use super::paths::Compression;
+use super::place::{Left, Place};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -21,11 +22,28 @@ pub(super) struct Outputs {
     open: Mutex<HashMap<PathBuf, Weak<Mutex<Output>>>>,
 }
 
+/// How a file begins.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begin {
+    /// What it holds stays.
+    pub(super) append: bool,
+    /// It is cut back to this place, and written from there.
+    pub(super) resume: Option<Place>,
+    /// Nothing is cut before the first write: another process may still be the one that writes.
+    pub(super) later: bool,
+}
+
 /// Where lines go.
 pub(super) struct Output {
     target: Target,
     compression: Compression,
     packed: Vec<u8>,
+    /// The length to cut the file to before anything is written; `None` once that is done.
+    cut: Option<u64>,
+    /// True once the file is written: nothing is cut any more.
+    begun: bool,
+    /// True until the file's name is durable.
+    is_new: bool,
 }
 
 enum Target {
@@ -46,7 +64,7 @@ impl Outputs {
         &self,
         path: &str,
         compression: Option<Compression>,
-        append: bool,
+        begin: &Begin,
     ) -> Result<Arc<Mutex<Output>>, String> {
         if path == STANDARD {
             let compression = compression.unwrap_or(Compression::None);
@@ -74,15 +92,15 @@ impl Outputs {
         let mut open = self.open.lock();
         open.retain(|_, output| output.strong_count() > 0);
         let exists = std::fs::canonicalize(path).ok();
+        let is_new = exists.is_none();
         if let Some(output) = exists.and_then(|key| open.get(&key)?.upgrade()) {
+            if let Some(place) = &begin.resume {
+                output.lock().resume(place)?;
+            }
             return Ok(output);
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(!append)
-            .open(path)
-            .map_err(|error| failed(&error))?;
+        let regular = is_new || path.is_file();
+        let mut file = open_file(path, regular).map_err(|error| failed(&error))?;
         // A pipe or device has no end to seek.
         let length = file.seek(SeekFrom::End(0)).unwrap_or(0);
         let key = std::fs::canonicalize(path).map_err(|error| failed(&error))?;
@@ -92,7 +110,19 @@ impl Outputs {
             length,
         };
         let compression = compression.unwrap_or_else(|| Compression::by_name(path));
-        let output = Arc::new(Mutex::new(Output::new(target, compression)));
+        let mut output = Output::new(target, compression);
+        output.is_new = is_new;
+        if regular {
+            match &begin.resume {
+                Some(place) => output.resume(place)?,
+                None if begin.append => {}
+                None => output.cut = Some(0),
+            }
+            if !begin.later && begin.resume.is_none() {
+                output.begin().map_err(|error| error.to_string())?;
+            }
+        }
+        let output = Arc::new(Mutex::new(output));
         open.insert(key, Arc::downgrade(&output));
         Ok(output)
     }
@@ -104,7 +134,84 @@ impl Output {
             target,
             compression,
             packed: Vec::new(),
+            cut: None,
+            begun: false,
+            is_new: false,
         }
+    }
+
+    /// Takes the file up where it stood. Of several places (several queries write the file) the
+    /// last one counts: nothing is lost, and what others wrote before it may come twice.
+    ///
+    /// # Errors
+    /// It is not the file that was left there.
+    fn resume(&mut self, place: &Place) -> Result<(), String> {
+        let Target::File { file, path, length } = &self.target else {
+            return Ok(());
+        };
+        if self.begun {
+            tracing::warn!(
+                path = %path.display(),
+                "the file is being written already, so it cannot be cut back to the checkpoint; \
+                 rows after it may stand there twice"
+            );
+            return Ok(());
+        }
+        if place.look(file, path, *length)? == Left::Gone && place.length > 0 {
+            tracing::warn!(
+                path = %path.display(),
+                "the file is gone since the checkpoint; a new one is begun, and what was written \
+                 after the checkpoint stands in both"
+            );
+        }
+        let to = place.length.min(*length);
+        self.cut = Some(self.cut.map_or(to, |cut| cut.max(to)));
+        Ok(())
+    }
+
+    /// Cuts the file to where it begins, before anything is written.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    fn begin(&mut self) -> Result<(), SinkError> {
+        self.begun = true;
+        let (Some(cut), Target::File { file, path, length }) = (self.cut, &mut self.target) else {
+            return Ok(());
+        };
+        file.set_len(cut)
+            .and_then(|()| file.seek(SeekFrom::Start(cut)))
+            .map_err(|error| {
+                SinkError::Fatal(format!("cannot cut '{}': {error}", path.display()))
+            })?;
+        if *length > cut && cut > 0 {
+            let (path, bytes) = (path.display(), *length - cut);
+            tracing::info!(%path, bytes, "what was written after the checkpoint is taken back");
+        }
+        *length = cut;
+        self.cut = None;
+        Ok(())
+    }
+
+    /// Makes what was written durable, and says where the file stands; empty where it has no
+    /// place to go back to.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) fn position(&mut self) -> Result<Vec<u8>, SinkError> {
+        self.sync()?;
+        let Target::File { file, path, length } = &self.target else {
+            return Ok(Vec::new());
+        };
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return Ok(Vec::new());
+        }
+        let place = Place::of(file, *length).map_err(|error| {
+            SinkError::Retry(format!(
+                "cannot read the end of '{}': {error}",
+                path.display()
+            ))
+        })?;
+        Ok(place.to_bytes())
     }
 
     /// Writes whole lines and flushes them: all or, on an error, none of them.
@@ -112,6 +219,7 @@ impl Output {
     /// # Errors
     /// `Retry` when the file stands as before, else `Fatal`.
     pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), SinkError> {
+        self.begin()?;
         let bytes = match self.compression {
             Compression::None => lines,
             Compression::Gzip => {
@@ -164,10 +272,19 @@ impl Output {
     /// # Errors
     /// The disk refuses.
     pub(super) fn sync(&mut self) -> Result<(), SinkError> {
+        self.begin()?;
         let Target::File { file, path, .. } = &mut self.target else {
             return Ok(());
         };
-        match file.sync_all() {
+        let mut synced = file.sync_all();
+        if synced.is_ok() && std::mem::take(&mut self.is_new) {
+            // A new file's name stands in its folder.
+            let folder = path
+                .parent()
+                .map_or(Ok(()), |folder| File::open(folder)?.sync_all());
+            synced = folder;
+        }
+        match synced {
             Ok(()) => Ok(()),
             // Pipes and devices have nothing to sync.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -177,6 +294,19 @@ impl Output {
             ))),
         }
     }
+}
+
+/// Opens a file for writing, and, where that is allowed, for reading its end again.
+fn open_file(path: &Path, regular: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    if regular {
+        match options.clone().read(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            opened => return opened,
+        }
+    }
+    options.open(path)
 }
 
 fn packing(error: &io::Error) -> SinkError {

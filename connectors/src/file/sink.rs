@@ -1,6 +1,7 @@
 //! Writes a table's rows or changes as JSON lines.
 
-use super::output::{Output, Outputs};
+use super::output::{Begin, Output, Outputs};
+use super::place::Place;
 use super::{compression_option, path_option};
 use crate::json_row::write_row;
 use parking_lot::Mutex;
@@ -52,12 +53,15 @@ pub(super) fn open(
 ) -> Result<Box<dyn Sink>, ConnectorError> {
     let table = &request.table;
     check(table)?;
+    let resume = Place::from_bytes(request.resume.as_deref().unwrap_or_default())
+        .map_err(|message| ConnectorError::option("path", message))?;
+    let begin = Begin {
+        append: is_append(table)?,
+        resume,
+        later: request.owner.is_some(),
+    };
     let output = outputs
-        .open(
-            path_option(table)?,
-            compression_option(table)?,
-            is_append(table)?,
-        )
+        .open(path_option(table)?, compression_option(table)?, &begin)
         .map_err(|message| ConnectorError::option("path", message))?;
     let table = table.clone();
     Ok(Box::new(FileSink {
@@ -89,5 +93,9 @@ impl Sink for FileSink {
 
     fn writes(&self) -> u64 {
         self.writes
+    }
+
+    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
+        self.output.lock().position()
     }
 }

@@ -18,7 +18,8 @@
 //! - `scan.topic-missing-timeout` (30 s): how long the topic may be missing.
 //!
 //! **Sink.** Append-only tables, each row a record of JSON, at least once: a batch that is
-//! written again after a failure may stand there twice.
+//! written again after a failure may stand there twice, and so may what was written after the
+//! checkpoint that a run goes on from.
 //!
 //! Records of transactions that were aborted or are still open are not read, unless
 //! `properties.isolation.level` says so.

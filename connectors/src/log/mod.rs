@@ -15,6 +15,9 @@
 //!   `scan.startup.specific-offsets` = `partition:0,offset:42;…`; `scan.bounded.mode`:
 //!   `unbounded` (default) or `latest-offset`.
 //!
+//! As a sink: at least once. A log has several writers, so it is never cut back to a checkpoint; rows
+//! that were written after it stand there twice.
+//!
 //! It is not: replicated, nor a place for transactions. A reader may see a record a moment before
 //! it is on the disk.
 

@@ -47,7 +47,9 @@ impl Failure {
             "WRONGPASS" => "user name or password is wrong; check 'username' and 'password'",
             "NOPERM" => {
                 "the account may not do this; it needs its keys and tidewheel:progress:*, \
-                 and with 'ttl' on hashes and sorted sets +evalsha +script|load +pttl +pexpire"
+                 with 'ttl' on hashes and sorted sets +evalsha +script|load +pttl +pexpire, \
+                 and with checkpoints tidewheel:epoch:*, +evalsha +script|load +get +set +hget \
+                 +hset +hgetall +exists"
             }
             "WRONGTYPE" => {
                 "the key holds another type of value; delete it, or change the option 'key'"

@@ -2,9 +2,15 @@
 
 use super::config::Config;
 use super::failure::{Failure, Failures};
+use super::fence::{CLAIM, Fence, RAISE};
 use super::resp::Commands;
-use redis::{Client, Connection, RedisError, RedisResult, TlsCertificates, Value, cmd};
+use redis::{
+    Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, TlsCertificates, Value, cmd,
+};
 use tidewheel_core::{ConnectorError, SinkError};
+
+/// Connections that are still to be ended, at most: one a reconnect that did not succeed.
+const PENDING_MAX: usize = 64;
 
 /// Sets fields or members and keeps the key's expiry the longest that anyone asked for: a key
 /// that never expires stays so. `ARGV`: command, milliseconds, the command's further arguments.
@@ -37,10 +43,20 @@ pub(super) struct Link {
     connection: Option<Connection>,
     /// The `run_id` of the server that was written to last; empty where it may not be asked.
     run_id: Option<String>,
-    /// The server's number of the connection before, on that server.
+    /// The server's number of the connection.
     client_id: Option<i64>,
-    /// The name under which the server knows the script.
+    /// Connections that were given up, by the server's `run_id` and number: what was sent over
+    /// them may still be waiting to run, so they are ended before anything else is written.
+    pending: Vec<(String, i64)>,
+    fence: Option<Fence>,
+    /// The server whose connections of former owners were ended.
+    swept: Option<String>,
+    /// True once it was said that the server does not let connections be ended.
+    told: bool,
+    /// The name under which the server knows the script that extends a ttl.
     pub(super) script: String,
+    /// The same of the script that raises progress, where there is an owner.
+    pub(super) raise_script: String,
 }
 
 impl Link {
@@ -51,6 +67,7 @@ impl Link {
     pub(super) fn new(
         config: &Config,
         table: &str,
+        fence: Option<Fence>,
         needs_script: bool,
     ) -> Result<Self, ConnectorError> {
         let info = config.connection.clone();
@@ -77,7 +94,10 @@ impl Link {
         };
         // The server refuses spaces and control characters in names.
         let plain = |c: char| if c.is_ascii_graphic() { c } else { '_' };
-        let name = format!("tidewheel:{table}").chars().map(plain).collect();
+        let name = match &fence {
+            Some(fence) => fence.name(),
+            None => format!("tidewheel:{table}").chars().map(plain).collect(),
+        };
         Ok(Self {
             client,
             name,
@@ -86,7 +106,12 @@ impl Link {
             connection: None,
             run_id: None,
             client_id: None,
+            pending: Vec::new(),
+            fence,
+            swept: None,
+            told: false,
             script: String::new(),
+            raise_script: String::new(),
         })
     }
 
@@ -95,13 +120,30 @@ impl Link {
         self.connection.is_some()
     }
 
+    /// Who may write, where that is known.
+    pub(super) fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
+    }
+
     /// Gives the connection up; the next write makes a new one.
     pub(super) fn drop_connection(&mut self) {
         self.connection = None;
+        if let (Some(run_id), Some(id)) = (&self.run_id, self.client_id.take()) {
+            self.pending.truncate(PENDING_MAX - 1);
+            self.pending.push((run_id.clone(), id));
+        }
     }
 
-    /// Connects and logs in, ends the connection before, and compares the server with the one
-    /// written to last. `marker` is a key that must be there if anything was written.
+    /// Connects anew, and looks again for connections of former owners: the server has lost its
+    /// data, and with it perhaps the epoch.
+    pub(super) fn begin_anew(&mut self) {
+        self.drop_connection();
+        self.swept = None;
+    }
+
+    /// Connects and logs in, ends connections that were given up, makes sure that no later owner
+    /// has begun and ends those of former ones, and compares the server with the one written to
+    /// last. `marker` is a key that must be there if anything was written.
     ///
     /// # Errors
     /// The server cannot be reached or refuses.
@@ -110,65 +152,131 @@ impl Link {
         config: &Config,
         marker: Option<&str>,
     ) -> Result<Found, Failure> {
-        self.connection = None;
+        self.drop_connection();
         let what = format!("cannot connect to Redis at {}", self.place);
-        let failed = |error: &RedisError| {
-            let mut failure = Failure::of(error, &what);
+        let failed = |error: RedisError| {
+            let mut failure = Failure::of(&error, &what);
             failure.fatal &= failure.message.contains("Redis Cluster");
             failure
         };
         let mut connection = self
             .client
             .get_connection_with_timeout(config.connect_timeout)
-            .map_err(|error| failed(&error))?;
-        connection
-            .set_read_timeout(Some(config.response_timeout))
-            .map_err(|e| failed(&e))?;
-        connection
-            .set_write_timeout(Some(config.response_timeout))
-            .map_err(|e| failed(&e))?;
+            .map_err(failed)?;
+        let timeout = Some(config.response_timeout);
+        connection.set_read_timeout(timeout).map_err(failed)?;
+        connection.set_write_timeout(timeout).map_err(failed)?;
 
         let run_id = match cmd("INFO").arg("server").query::<String>(&mut connection) {
             Ok(info) => field(&info, "run_id").unwrap_or("").to_owned(),
             // Without the permission the marker alone must do.
             Err(error) if error.code() == Some("NOPERM") => String::new(),
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(error)),
         };
-        let same_server = self.run_id.as_ref().is_none_or(|before| *before == run_id);
-        if same_server && let Some(id) = self.client_id.take() {
-            let ended: RedisResult<Value> = cmd("CLIENT")
-                .arg("KILL")
-                .arg("ID")
-                .arg(id)
-                .query(&mut connection);
-            note_refusal(&ended, "CLIENT KILL");
-        }
-        let named: RedisResult<Value> = cmd("CLIENT")
-            .arg("SETNAME")
-            .arg(&self.name)
-            .query(&mut connection);
-        note_refusal(&named, "CLIENT SETNAME");
+        self.end_pending(&mut connection, &run_id).map_err(failed)?;
+        let mut named = cmd("CLIENT");
+        named.arg("SETNAME").arg(&self.name);
+        self.try_to(&mut connection, &named).map_err(failed)?;
         self.client_id = cmd("CLIENT").arg("ID").query(&mut connection).ok();
         if self.needs_script {
-            self.script = cmd("SCRIPT")
-                .arg("LOAD")
-                .arg(SET_AND_EXTEND)
-                .query(&mut connection)
-                .map_err(|error| failed(&error))?;
+            self.script = load(&mut connection, SET_AND_EXTEND).map_err(failed)?;
+        }
+        if let Some(fence) = self.fence.clone() {
+            self.raise_script = load(&mut connection, RAISE).map_err(failed)?;
+            let epoch = claim(&mut connection, &fence).map_err(failed)?;
+            if epoch > fence.owner.epoch {
+                return Err(fence.taken_over(epoch));
+            }
+            if self.swept.as_ref() != Some(&run_id) {
+                self.sweep(&mut connection, &fence).map_err(failed)?;
+                self.swept = Some(run_id.clone());
+            }
         }
         let marked = match marker {
             Some(key) => cmd("EXISTS")
                 .arg(key)
                 .query::<bool>(&mut connection)
-                .map_err(|e| failed(&e))?,
+                .map_err(failed)?,
             None => true,
         };
+        let same_server = self.run_id.as_ref().is_none_or(|before| *before == run_id);
         self.run_id = Some(run_id);
         self.connection = Some(connection);
         Ok(if same_server && marked {
             Found::Same
         } else {
             Found::Lost
+        })
+    }
+
+    /// Ends the connections that were given up. One that cannot be ended now, since the server
+    /// does not answer, is ended before the next attempt writes.
+    fn end_pending(&mut self, connection: &mut Connection, run_id: &str) -> RedisResult<()> {
+        // Numbers mean nothing on another server, and its own data is what counts there.
+        self.pending
+            .retain(|(server, _)| server == run_id && !run_id.is_empty());
+        while let Some((_, id)) = self.pending.last() {
+            let mut kill = cmd("CLIENT");
+            kill.arg("KILL").arg("ID").arg(*id);
+            self.try_to(connection, &kill)?;
+            self.pending.pop();
+        }
+        Ok(())
+    }
+
+    /// Ends the connections of owners before this one.
+    fn sweep(&mut self, connection: &mut Connection, fence: &Fence) -> RedisResult<()> {
+        let mut list = cmd("CLIENT");
+        list.arg("LIST");
+        let Some(clients) = self.try_to(connection, &list)? else {
+            return Ok(());
+        };
+        let clients = String::from_redis_value(clients)?;
+        for id in fence.former(&clients) {
+            let mut kill = cmd("CLIENT");
+            kill.arg("KILL").arg("ID").arg(id);
+            self.try_to(connection, &kill)?;
+            tracing::info!(place = self.place, "ended a connection of a former owner");
+        }
+        Ok(())
+    }
+
+    /// Runs a command that is good to have but not granted everywhere: `None` where the server
+    /// refuses it, which is said once.
+    fn try_to(&mut self, connection: &mut Connection, command: &Cmd) -> RedisResult<Option<Value>> {
+        let error = match command.query(connection) {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        let refused = error.code() == Some("NOPERM");
+        if refused && self.fence.is_some() && !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(
+                place = self.place,
+                "the Redis account may not end connections, so a write that another process or \
+                 an earlier attempt has under way may still land; grant +client|setname \
+                 +client|id +client|list +client|kill +info"
+            );
+        }
+        // Every other refusal (a server too old, no such connection) leaves nothing to do either.
+        let answered = refused || error.code() == Some("ERR");
+        if answered { Ok(None) } else { Err(error) }
+    }
+
+    /// Asks one thing over the connection.
+    ///
+    /// # Errors
+    /// The server refuses, or the connection broke; it is given up then.
+    pub(super) fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Failure> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(not_connected());
+        };
+        command.query(connection).map_err(|error| {
+            let what = format!("reading from Redis at {}", self.place);
+            let failure = Failure::of(&error, &what);
+            if failure.reconnect || error.code().is_none() {
+                self.drop_connection();
+            }
+            failure
         })
     }
 
@@ -185,11 +293,7 @@ impl Link {
         mut on_number: impl FnMut(usize, i64),
     ) -> Result<u64, Broken> {
         let Some(connection) = self.connection.as_mut() else {
-            return Err(Broken(Failure {
-                message: "not connected to Redis".to_owned(),
-                fatal: false,
-                reconnect: true,
-            }));
+            return Err(Broken(not_connected()));
         };
         let mut acknowledged = 0;
         let mut step = || -> RedisResult<()> {
@@ -212,7 +316,7 @@ impl Link {
         };
         let result = step();
         if let Err(error) = result {
-            self.connection = None;
+            self.drop_connection();
             let what = format!("writing to Redis at {}", self.place);
             return Err(Broken(Failure::of(&error, &what)));
         }
@@ -246,14 +350,26 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
         .map(str::trim)
 }
 
-/// The command is good to have, but not needed: an account without it, or an older server, works.
-fn note_refusal(reply: &RedisResult<Value>, command: &str) {
-    if let Err(error) = reply
-        && error.code() == Some("NOPERM")
-    {
-        tracing::debug!(
-            command,
-            "the Redis account may not run this command; going on without"
-        );
+fn not_connected() -> Failure {
+    Failure {
+        message: "not connected to Redis".to_owned(),
+        fatal: false,
+        reconnect: true,
     }
+}
+
+/// Makes a script known to the server, which gives its name.
+fn load(connection: &mut Connection, script: &str) -> RedisResult<String> {
+    cmd("SCRIPT").arg("LOAD").arg(script).query(connection)
+}
+
+/// Raises the epoch at the server to the owner's, and gives what it is then.
+fn claim(connection: &mut Connection, fence: &Fence) -> RedisResult<u64> {
+    let script = load(connection, CLAIM)?;
+    cmd("EVALSHA")
+        .arg(script)
+        .arg(1)
+        .arg(&fence.key)
+        .arg(fence.owner.epoch)
+        .query(connection)
 }

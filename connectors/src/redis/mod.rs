@@ -7,13 +7,23 @@
 //!
 //! - Values are absolute, never increments, so a batch may be written again.
 //! - **Progress.** Before values are written, how far the input was read is written and
-//!   acknowledged under the key `tidewheel:progress:<table>`: a hash with a field
+//!   acknowledged under the key `tidewheel:progress:<table>`, or
+//!   `tidewheel:progress:<pipeline>:<query>` where checkpoints are taken: a hash with a field
 //!   `offset:<source>:<partition>` for each partition (the next offset to be read) and a field
-//!   `frontier` (microseconds since the epoch). The account needs access to that key.
+//!   `frontier` (microseconds since the epoch). With checkpoints no field ever goes back. The
+//!   account needs access to that key.
+//! - **One owner.** With checkpoints, connections are named `tidewheel:<pipeline>:<epoch>`. A new
+//!   owner raises the key `tidewheel:epoch:<pipeline>` to its epoch, then ends the connections
+//!   of owners before it (`CLIENT LIST`, `CLIENT KILL`), then writes. Whoever finds a higher epoch
+//!   there, when it connects or writes progress, stops for good. The account needs
+//!   `~tidewheel:epoch:* ~tidewheel:progress:* +script|load +evalsha +get +set +hget +hset +hgetall
+//!   +exists`; without `+info +client|setname +client|id +client|list +client|kill` it works, and
+//!   says that a flush of the owner before that is under way may still land.
 //! - **A server that lost its data** is seen by its `run_id` after a reconnect, and by the
 //!   progress key's absence; both answer [`tidewheel_core::SinkError::Rewrite`].
 //! - **A pipeline that timed out here and still runs there** is ended with `CLIENT KILL` before
-//!   the next connection writes, where the account may do that.
+//!   anything else is written, where the account may do that. A server that does not answer that
+//!   either is not written to until it does.
 //! - **Shared hashes.** Tables may share a hash or a sorted set: only the own fields are
 //!   touched, and a ttl is never shortened. That takes a script of four lines, so that no crash
 //!   leaves a key without its ttl; with `ttl` the account needs
@@ -25,6 +35,7 @@
 
 pub(crate) mod config;
 mod failure;
+mod fence;
 mod layout;
 mod link;
 mod resp;

@@ -1,11 +1,14 @@
 //! The sink: progress first, then values, in pipelines of a bounded size.
 
-use super::PROGRESS_KEY_PREFIX;
 use super::config::{Config, Layout};
 use super::failure::{Failure, Failures};
+use super::fence::Fence;
 use super::layout::{RowPlan, Scratch};
 use super::link::{Found, Link};
 use super::resp::Commands;
+use crate::progress;
+use redis::cmd;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::{
@@ -26,7 +29,7 @@ pub(super) struct RedisSink {
     commands: Commands,
     scratch: Scratch,
     progress_key: String,
-    /// The progress that the server acknowledged last.
+    /// The progress that the server holds, as far as is known.
     progress: Option<Progress>,
     /// Monotonic time before which no new attempt to connect is made.
     connect_after: Duration,
@@ -44,8 +47,13 @@ impl RedisSink {
         let shared = matches!(config.layout, Layout::Hash | Layout::SortedSet { .. });
         let needs_script = shared && config.ttl_ms.is_some();
         Ok(Self {
-            link: Link::new(&config, &request.table.name, needs_script)?,
-            progress_key: format!("{PROGRESS_KEY_PREFIX}{}", request.table.name),
+            link: Link::new(
+                &config,
+                &request.table.name,
+                request.owner.as_ref().map(Fence::new),
+                needs_script,
+            )?,
+            progress_key: progress::key(request),
             table: request.table.clone(),
             config,
             env: Arc::clone(&request.env),
@@ -90,30 +98,43 @@ impl RedisSink {
 
     fn lost(&mut self, reason: &str) -> SinkError {
         self.progress = None;
+        if self.link.fence().is_some() {
+            self.link.begin_anew();
+        }
         SinkError::Rewrite(format!(
             "{reason}; all values of the table '{}' are written again",
             self.table.name
         ))
     }
 
-    /// Writes how far the input was read, where that moved, and waits for the acknowledgement.
+    /// Writes how far the input was read, where that went on, and waits for the acknowledgement.
     fn write_progress(&mut self, progress: &Progress) -> Result<(), SinkError> {
-        let fields = progress.offsets.len() + usize::from(progress.frontier.is_some());
-        if fields == 0 || self.progress.as_ref() == Some(progress) {
+        let raised = progress::raised(self.progress.as_ref(), progress);
+        let fields: Vec<(String, String)> = progress::fields(&raised).collect();
+        if fields.is_empty() {
             return Ok(());
         }
+        let key = self.progress_key.as_bytes();
         self.commands.clear();
-        self.commands.begin(2 + 2 * fields, 0);
-        self.commands.arg(b"HSET");
-        self.commands.arg(self.progress_key.as_bytes());
-        for (source, partition, offset) in &progress.offsets {
-            self.commands
-                .arg(format!("offset:{source}:{partition}").as_bytes());
-            self.commands.arg(offset.to_string().as_bytes());
+        match self.link.fence() {
+            None => {
+                self.commands.begin(2 + 2 * fields.len(), 0);
+                self.commands.arg(b"HSET");
+                self.commands.arg(key);
+            }
+            Some(fence) => {
+                self.commands.begin(6 + 2 * fields.len(), 0);
+                self.commands.arg(b"EVALSHA");
+                self.commands.arg(self.link.raise_script.as_bytes());
+                self.commands.arg(b"2");
+                self.commands.arg(key);
+                self.commands.arg(fence.key.as_bytes());
+                self.commands.arg(fence.owner.epoch.to_string().as_bytes());
+            }
         }
-        if let Some(frontier) = progress.frontier {
-            self.commands.arg(b"frontier");
-            self.commands.arg(frontier.to_string().as_bytes());
+        for (name, text) in &fields {
+            self.commands.arg(name.as_bytes());
+            self.commands.arg(text.as_bytes());
         }
         let mut failures = Failures::default();
         let mut added = 0;
@@ -121,16 +142,23 @@ impl RedisSink {
             .run(&self.commands, &mut failures, |_, number| added = number)
             .map_err(|broken| broken.into_sink_error())?;
         self.finish(failures)?;
+        if let Some(fence) = self.link.fence()
+            && added < 0
+        {
+            let failure = fence.taken_over(added.unsigned_abs());
+            self.link.drop_connection();
+            return Err(failure.into_sink_error());
+        }
         // The reply says how many fields were new. More than this sink adds: the key was gone,
         // and the values with it (FLUSHALL, or an eviction).
         let expected = self
             .progress
             .as_ref()
-            .map(|before| new_fields(before, progress));
+            .map(|before| progress::new_fields(before, &raised));
         if expected.is_some_and(|expected| usize::try_from(added).unwrap_or(0) > expected) {
             return Err(self.lost("the Redis server has lost the table's progress key"));
         }
-        self.progress = Some(progress.clone());
+        progress::raise(self.progress.get_or_insert_default(), raised);
         Ok(())
     }
 
@@ -182,22 +210,20 @@ impl Sink for RedisSink {
     fn writes(&self) -> u64 {
         self.writes
     }
-}
 
-/// How many fields of `now` were not there before.
-fn new_fields(before: &Progress, now: &Progress) -> usize {
-    let known = |at: usize, source: &str, partition: u32| {
-        // The order rarely changes, so the same place is looked at first.
-        let is_it = |known: &(String, u32, u64)| known.0 == source && known.1 == partition;
-        before.offsets.get(at).is_some_and(is_it) || before.offsets.iter().any(is_it)
-    };
-    let offsets = now
-        .offsets
-        .iter()
-        .enumerate()
-        .filter(|(at, (source, partition, _))| !known(*at, source, *partition))
-        .count();
-    offsets + usize::from(now.frontier.is_some() && before.frontier.is_none())
+    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+        self.connect()?;
+        let mut command = cmd("HGETALL");
+        command.arg(&self.progress_key);
+        let fields: HashMap<String, String> =
+            self.link.ask(&command).map_err(Failure::into_sink_error)?;
+        self.progress = progress::parse(
+            fields
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str())),
+        );
+        Ok(self.progress.clone())
+    }
 }
 
 /// A batch whose parts do not fit one another is an error of the engine's, not a panic.

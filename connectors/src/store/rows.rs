@@ -2,7 +2,7 @@
 
 use super::op::Op;
 use super::state::expire_at;
-use crate::redis::PROGRESS_KEY_PREFIX;
+use crate::progress;
 use crate::redis::config::{Config, Layout};
 use crate::redis::template::Template;
 use tidewheel_core::change::NO_EXPIRY;
@@ -10,22 +10,10 @@ use tidewheel_core::text::{write_json, write_json_string, write_value};
 use tidewheel_core::{ChangeBatch, Op as RowOp, Progress, TableSpec};
 
 /// How far the input was read, under the key and with the fields that Redis gets.
-pub(super) fn progress(table: &TableSpec, progress: &Progress) -> Option<Op> {
-    let mut fields: Vec<(String, String)> = progress
-        .offsets
-        .iter()
-        .map(|(source, partition, offset)| {
-            (format!("offset:{source}:{partition}"), offset.to_string())
-        })
-        .collect();
-    fields.extend(
-        progress
-            .frontier
-            .map(|time| ("frontier".to_owned(), time.to_string())),
-    );
-    let key = format!("{PROGRESS_KEY_PREFIX}{}", table.name);
-    (!fields.is_empty()).then_some(Op::HashSet {
-        key,
+pub(super) fn progress(key: &str, raised: &Progress) -> Option<Op> {
+    let fields: Vec<(String, String)> = progress::fields(raised).collect();
+    (!fields.is_empty()).then(|| Op::HashSet {
+        key: key.to_owned(),
         fields,
         expire_ms: super::NEVER,
     })

@@ -1,8 +1,9 @@
 //! The connector: tables of one store share its writer.
 
 use super::rows::{self, Rows};
-use super::{StoreError, StoreWriter};
+use super::{StoreError, StoreWriter, Value};
 use crate::fsync::Fsync;
+use crate::progress;
 use crate::redis::config::Config;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -76,6 +77,7 @@ impl Connector for StoreConnector {
             config,
             env,
             writer,
+            progress_key: progress::key(request),
             writes: 0,
         }))
     }
@@ -120,7 +122,20 @@ struct StoreSink {
     config: Config,
     env: Arc<dyn Env>,
     writer: Shared,
+    progress_key: String,
     writes: u64,
+}
+
+impl StoreSink {
+    /// The progress that the store holds.
+    fn known(&self, writer: &StoreWriter) -> Option<Progress> {
+        match &writer.get(&self.progress_key, self.env.wall_ms())?.value {
+            Value::Hash(fields) => {
+                progress::parse(fields.iter().map(|(n, t)| (n.as_str(), t.as_str())))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Sink for StoreSink {
@@ -132,12 +147,14 @@ impl Sink for StoreSink {
             rows.append(row, &mut ops);
         }
         let count = ops.len() as u64;
+        let mut writer = self.writer.lock();
         // In one write with the values, so that neither is ever seen without the other.
-        ops.extend(rows::progress(&self.table, progress));
-        self.writer
-            .lock()
-            .write(now_ms, ops)
-            .map_err(|error| sink_error(&error))?;
+        let known = self.known(&writer);
+        let raised = progress::raised(known.as_ref(), progress);
+        ops.extend(rows::progress(&self.progress_key, &raised));
+        let written = writer.write(now_ms, ops);
+        written.map_err(|error| sink_error(&error))?;
+        drop(writer);
         self.writes += count;
         Ok(())
     }
@@ -151,6 +168,10 @@ impl Sink for StoreSink {
 
     fn writes(&self) -> u64 {
         self.writes
+    }
+
+    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+        Ok(self.known(&self.writer.lock()))
     }
 }
 

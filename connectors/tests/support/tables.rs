@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use std::sync::Arc;
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{
-    ChangeBatch, ConnectorError, Env, Op, Options, Progress, Sink, SinkRequest, TableSpec,
+    ChangeBatch, ConnectorError, Env, Op, Options, Owner, Progress, Sink, SinkRequest, TableSpec,
 };
 
 /// The environment of the tests: the real one.
@@ -105,10 +105,34 @@ pub fn open(table: &TableSpec) -> Box<dyn Sink> {
 
 /// Opens a sink, or says why not.
 pub fn try_open(table: &TableSpec) -> Result<Box<dyn Sink>, ConnectorError> {
-    let env = env();
-    let connector = Arc::clone(env.registry().for_table(&table.options)?);
+    try_request(&SinkRequest::new(table.clone(), env()))
+}
+
+/// The request of a query `q` that goes on from a checkpoint, in a pipeline `shop`.
+pub fn owned(table: &TableSpec, epoch: u64, resume: Option<Vec<u8>>) -> SinkRequest {
+    SinkRequest {
+        query: "q".to_owned(),
+        owner: Some(Owner {
+            pipeline: "shop".to_owned(),
+            epoch,
+        }),
+        resume,
+        ..SinkRequest::new(table.clone(), env())
+    }
+}
+
+/// Opens the sink of [`owned`].
+pub fn open_owned(table: &TableSpec, epoch: u64, resume: Option<Vec<u8>>) -> Box<dyn Sink> {
+    let opened = try_request(&owned(table, epoch, resume));
+    opened.unwrap_or_else(|error| panic!("the sink opens: {error}"))
+}
+
+/// Opens a sink by its request, or says why not.
+pub fn try_request(request: &SinkRequest) -> Result<Box<dyn Sink>, ConnectorError> {
+    let table = &request.table;
+    let connector = Arc::clone(request.env.registry().for_table(&table.options)?);
     connector.check(table, true)?;
-    connector.sink(&SinkRequest::new(table.clone(), Arc::clone(&env)))
+    connector.sink(request)
 }
 
 /// The first error of a table's check.

@@ -276,6 +276,20 @@ impl Sink for ObservedSink {
             Inner::Later(_) => 0,
         }
     }
+
+    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+        match &mut self.inner {
+            Inner::Open(sink) => sink.progress(),
+            Inner::Later(_) => Ok(None),
+        }
+    }
+
+    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
+        match &mut self.inner {
+            Inner::Open(sink) => sink.position(),
+            Inner::Later(_) => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Drop for ObservedSink {
