@@ -37,3 +37,12 @@ need_build_tools() {
   fi
   command -v cargo >/dev/null || fail "cargo is missing; install Rust 1.95 or newer: https://rustup.rs"
 }
+
+# Builds the binary and sets tidewheel to its path. TIDEWHEEL_BINARY names one that is built already.
+build_tidewheel() {
+  if [ -n "${TIDEWHEEL_BINARY:-}" ]; then tidewheel="$TIDEWHEEL_BINARY"; return; fi
+  need_build_tools
+  tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
+  say "building Tidewheel (the first time takes a while: DataFusion and librdkafka are compiled)"
+  cargo build --release -p tidewheel
+}
