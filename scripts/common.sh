@@ -1,4 +1,5 @@
 # Shared by up.sh and test.sh: where builds go, and what a build needs. Sourced, not run.
+# shellcheck shell=bash
 
 # Outside the checkout, so that clones share what is compiled.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tidewheel/target}"
@@ -42,6 +43,7 @@ need_build_tools() {
 build_tidewheel() {
   if [ -n "${TIDEWHEEL_BINARY:-}" ]; then tidewheel="$TIDEWHEEL_BINARY"; return; fi
   need_build_tools
+  # shellcheck disable=SC2034 # used by whoever calls
   tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
   say "building Tidewheel (the first time takes a while: DataFusion and librdkafka are compiled)"
   cargo build --release -p tidewheel

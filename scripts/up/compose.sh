@@ -53,7 +53,7 @@ compose_up() {
   address Prometheus "$(setting PROMETHEUS_PORT)" /-/healthy "metrics and alerts" /
   address AKHQ "$(setting AKHQ_PORT)" / "topics" /
   address RedisInsight "$(setting REDIS_INSIGHT_PORT)" / "keys of Redis" /
-  [ $unanswered = 0 ] || fail "an address does not answer; see ./up.sh status and ./up.sh logs"
+  [ "$unanswered" = 0 ] || fail "an address does not answer; see ./up.sh status and ./up.sh logs"
   say "  Kafka          localhost:$(setting KAFKA_PORT)"
   say "  Redis          localhost:$(setting REDIS_PORT)"
   if [ "$licence" = yes ]; then

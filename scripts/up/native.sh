@@ -130,7 +130,7 @@ native_up() {
   address Tidewheel "$tidewheel_port" / "queries, rates, a key's features" /
   address API "$tidewheel_port" /docs "to read and try" /docs
   address Collector "$collector_port" /health "where the shop's pages send events" /health
-  [ $unanswered = 0 ] || fail "an address does not answer; see ./up.sh status and ./up.sh logs"
+  [ "$unanswered" = 0 ] || fail "an address does not answer; see ./up.sh status and ./up.sh logs"
   if [ "$kafka" = yes ]; then say "  Kafka          127.0.0.1:$kafka_port"; fi
   if [ "$redis" = yes ]; then say "  Redis          127.0.0.1:$redis_port"; else say "  Features       $tidewheel features $folder/store --watch"; fi
   say "  collector: Tidewheel's own. Stop with ./up.sh down"

@@ -16,6 +16,7 @@ simulate_shoppers() {
   folder="${TIDEWHEEL_DATA:-$PWD/.tidewheel}/demo"
   rm -rf "$folder"
   mkdir -p "$folder"
+  # shellcheck disable=SC2317,SC2329 # called by the traps
   stop() {
     trap - EXIT INT TERM
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
