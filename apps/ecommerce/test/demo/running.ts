@@ -3,7 +3,7 @@ import type { Json, Sent } from "../e2e/support/collector";
 
 const SHOP = process.env.SHOP_URL ?? "http://localhost:3000";
 const COLLECTOR = process.env.COLLECTOR_URL ?? "http://localhost:9090";
-const TIDEWHEEL = process.env.TIDEWHEEL_URL ?? "http://localhost:8080";
+export const TIDEWHEEL = process.env.TIDEWHEEL_URL ?? "http://localhost:8080";
 
 /** How long a step of a visit may take to show. */
 const WAIT_MS_MAX = 15_000;
