@@ -1,57 +1,78 @@
 #!/usr/bin/env bash
-# The main job by one command: builds Tidewheel, lets simulated shoppers write events into an
-# embedded log, runs all of queries/ over it into an embedded store, and shows the shoppers'
-# features as they change. No server, no Docker. Ctrl-C ends it.
+# The live shop by one command: starts the shop, the collector, Tidewheel and what they need, waits
+# until all of it is healthy, and prints the addresses. With a Docker engine as composed services,
+# without one as processes on embedded parts.
 #
-#   ./up.sh [--rate N] [--shoppers N] [--seconds N]
+#   ./up.sh                  start; what runs already is left alone
+#   ./up.sh down [--clean]   stop; --clean removes the data too
+#   ./up.sh status           what runs, and whether it is well
+#   ./up.sh logs [SERVICE]   the last lines, and what follows them
+#
+#   --native                 without Docker, though there is an engine
+#   --kafka, --redis         with --native: a real Kafka, a real Redis in place of the embedded log, store
+#   --traffic [RATE]         simulated shoppers beside your own, RATE events a second (default 50)
+#   --snowplow               Snowplow's own collector, Enrich and Snowbridge (asks about their licence)
+#   --simulate               no shop: simulated shoppers' features in this terminal, until Ctrl-C;
+#                            takes --rate N, --shoppers N, --seconds N
+#
+# Ports and more are in .env, made from .env.example at the first start.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/common.sh
+source scripts/up/settings.sh
+source scripts/up/wait.sh
 
-rate=200 shoppers=300 seconds=()
+action=up mode="" kafka=no redis=no traffic="" snowplow=no clean=no service="" simulate=() wants_simulate=no
 while [ $# -gt 0 ]; do
   case "$1" in
-    --rate) rate="${2:?--rate needs a number of events per second}"; shift 2 ;;
-    --shoppers) shoppers="${2:?--shoppers needs a number}"; shift 2 ;;
-    --seconds) seconds=(--seconds "${2:?--seconds needs a number}"); shift 2 ;;
-    -h|--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    down|status|logs) action="$1"; shift
+      if [ "$action" = logs ] && [ $# -gt 0 ]; then service="$1"; shift; fi ;;
+    --native) mode=native; shift ;;
+    --kafka) kafka=yes; shift ;;
+    --redis) redis=yes; shift ;;
+    --snowplow) snowplow=yes; shift ;;
+    --clean) clean=yes; shift ;;
+    --traffic) traffic=50; shift
+      if [[ "${1:-}" =~ ^[0-9]+$ ]]; then traffic="$1"; shift; fi ;;
+    --simulate) wants_simulate=yes; shift ;;
+    --rate|--shoppers|--seconds) simulate+=("$1" "${2:?$1 needs a number}"); shift 2 ;;
+    -h|--help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option '$1'; see ./up.sh --help" ;;
   esac
 done
+if [ "$wants_simulate" = yes ]; then
+  source scripts/up/simulate.sh
+  simulate_shoppers ${simulate[@]+"${simulate[@]}"}
+  exit
+fi
+[ ${#simulate[@]} -eq 0 ] || fail "${simulate[0]} belongs to --simulate; for traffic beside the shop: --traffic RATE"
 
-need_build_tools
-say "building (the first time takes a while: DataFusion and librdkafka are compiled)"
-cargo build --release -p tidewheel
-tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
-
-data="${TIDEWHEEL_DATA:-$PWD/.tidewheel}/demo"
-rm -rf "$data"
+data="${TIDEWHEEL_DATA:-$PWD/.tidewheel}"
 mkdir -p "$data"
-pids=()
-stop() {
-  trap - EXIT INT TERM
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  say "stopped; what was computed stands in $data/store: $tidewheel features $data/store"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+source scripts/up/native.sh
+source scripts/up/compose.sh
 
-"$tidewheel" simulate --rate "$rate" --shoppers "$shoppers" --disorder 800 --repeats 0.01 \
-  --broken 0.002 --out "log:$data/log" 2>"$data/simulate.txt" &
-pids+=($!)
-BAD_EVENTS="$data/bad_events.jsonl" "$tidewheel" run queries --from "log:$data/log" \
-  --into "store:$data/store" --quiet 2>"$data/run.txt" &
-pids+=($!)
+has_engine() { command -v docker >/dev/null && docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
+started_as() { cat "$data/mode" 2>/dev/null || true; }
 
-# The store appears with the first value.
-for _ in $(seq 100); do
-  [ -d "$data/store" ] && break
-  for name in simulate run; do
-    pid="${pids[$([ $name = simulate ] && echo 0 || echo 1)]}"
-    kill -0 "$pid" 2>/dev/null || { tail -n 20 "$data/$name.txt" >&2; fail "tidewheel $name ended"; }
-  done
-  sleep 0.1
-done
-"$tidewheel" features "$data/store" --watch "${seconds[@]}"
+case "$action" in
+  up)
+    make_env
+    if [ -z "$mode" ]; then
+      mode=compose
+      if ! has_engine; then
+        mode=native
+        say "no Docker engine with Compose here: starting natively (--native says so on purpose)"
+      fi
+    fi
+    if [ "$mode" = native ]; then
+      [ "$snowplow" = no ] || fail "--snowplow runs Snowplow's images: it needs a Docker engine with Compose"
+      native_up
+    else
+      [ "$kafka$redis" = nono ] || fail "--kafka and --redis belong to --native; the composed services have both"
+      compose_up
+    fi ;;
+  down) case "$(started_as)" in native) native_down ;; compose) compose_down ;; *) say "nothing was started here" ;; esac ;;
+  status) case "$(started_as)" in native) native_status ;; compose) compose_status ;; *) say "nothing was started here" ;; esac ;;
+  logs) case "$(started_as)" in native) native_logs ;; compose) compose_logs ;; *) fail "nothing was started here" ;; esac ;;
+esac

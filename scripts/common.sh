@@ -1,4 +1,5 @@
 # Shared by up.sh and test.sh: where builds go, and what a build needs. Sourced, not run.
+# shellcheck shell=bash
 
 # Outside the checkout, so that clones share what is compiled.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tidewheel/target}"
@@ -36,4 +37,14 @@ need_build_tools() {
     need_packages build-essential pkg-config libssl-dev zlib1g-dev
   fi
   command -v cargo >/dev/null || fail "cargo is missing; install Rust 1.95 or newer: https://rustup.rs"
+}
+
+# Builds the binary and sets tidewheel to its path. TIDEWHEEL_BINARY names one that is built already.
+build_tidewheel() {
+  if [ -n "${TIDEWHEEL_BINARY:-}" ]; then tidewheel="$TIDEWHEEL_BINARY"; return; fi
+  need_build_tools
+  # shellcheck disable=SC2034 # used by whoever calls
+  tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
+  say "building Tidewheel (the first time takes a while: DataFusion and librdkafka are compiled)"
+  cargo build --release -p tidewheel
 }

@@ -5,6 +5,7 @@
 #   kafka.sh start PORT DIR   broker on 127.0.0.1:PORT, controller on PORT+1, data in DIR; a DIR
 #                             that was used before is taken up again; waits until it is ready
 #   kafka.sh stop DIR         ends it in order; `kill DIR` ends it at once
+#   kafka.sh topics PORT FILE makes the topics that a file lists, as infra/kafka/topics.txt does
 #
 # Environment: KAFKA_HEAP (default 512m).
 set -euo pipefail
@@ -140,10 +141,17 @@ end() {
   rm -f "$pid_file"
 }
 
+topics() {
+  KAFKA_BROKERS="127.0.0.1:$1" \
+    KAFKA_TOPICS="java -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile=$HOME_DIR/log4j2.properties -cp $HOME_DIR/libs/* org.apache.kafka.tools.TopicCommand" \
+    sh -f "$(dirname "${BASH_SOURCE[0]}")/../../infra/kafka/make-topics.sh" "$2"
+}
+
 case "${1:-}" in
   install) install ;;
   start) [ $# = 3 ] || fail "usage: kafka.sh start PORT DIR"; start "$2" "$3" ;;
   stop) [ $# = 2 ] || fail "usage: kafka.sh stop DIR"; end TERM "$2" ;;
   kill) [ $# = 2 ] || fail "usage: kafka.sh kill DIR"; end KILL "$2" ;;
-  *) fail "usage: kafka.sh install | start PORT DIR | stop DIR | kill DIR" ;;
+  topics) [ $# = 3 ] || fail "usage: kafka.sh topics PORT FILE"; topics "$2" "$3" ;;
+  *) fail "usage: kafka.sh install | start PORT DIR | stop DIR | kill DIR | topics PORT FILE" ;;
 esac

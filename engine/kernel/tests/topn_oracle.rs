@@ -296,12 +296,18 @@ fn rows_that_live_longer_are_told_again_and_no_others() {
             }
             for (id, told) in &told {
                 let end = ends[id];
-                assert!(*told > frontier || *told == end, "seed {seed}: {id} until {told} of {end}");
+                assert!(
+                    *told > frontier || *told == end,
+                    "seed {seed}: {id} until {told} of {end}"
+                );
             }
             if before == frontier {
                 assert!(!operator.has_changes());
                 operator.renew(frontier);
-                assert!(operator.take_changes(9).unwrap().is_none(), "seed {seed}: told twice");
+                assert!(
+                    operator.take_changes(9).unwrap().is_none(),
+                    "seed {seed}: told twice"
+                );
             }
         }
     }

@@ -8,9 +8,7 @@ mod window_support;
 use arrow::datatypes::DataType;
 use std::time::Instant;
 use tidewheel_core::time::{MICROS_PER_SECOND, NO_TIME};
-use tidewheel_kernel::spec::{
-    AggregateKind, AggregateSpec, Emit, SetSpec, WindowKind, WindowSpec,
-};
+use tidewheel_kernel::spec::{AggregateKind, AggregateSpec, Emit, SetSpec, WindowKind, WindowSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
 use window_support::*;
 
@@ -124,13 +122,34 @@ fn rates_of_distinct_counts() {
         (100_000, 2 * HOUR, 5),
         (10, HOUR, 100_000),
     ] {
-        println!("{keys} keys, 1 million events in {} s, {values} values", span / second);
+        println!(
+            "{keys} keys, 1 million events in {} s, {values} values",
+            span / second
+        );
         println!("  HOP(30 s, 24 h), integers");
-        rate(vec![distinct(vec![0], 24 * HOUR)], keys, 1_000_000, span, values);
+        rate(
+            vec![distinct(vec![0], 24 * HOUR)],
+            keys,
+            1_000_000,
+            span,
+            values,
+        );
         println!("  HOP(30 s, 24 h), text (of 8 words)");
-        rate(vec![distinct(vec![4], 24 * HOUR)], keys, 1_000_000, span, values);
+        rate(
+            vec![distinct(vec![4], 24 * HOUR)],
+            keys,
+            1_000_000,
+            span,
+            values,
+        );
         println!("  HOP(30 s, 5 min), integers");
-        rate(vec![distinct(vec![0], 300 * second)], keys, 1_000_000, span, values);
+        rate(
+            vec![distinct(vec![0], 300 * second)],
+            keys,
+            1_000_000,
+            span,
+            values,
+        );
         println!("  5 min, 1 h, 12 h, 24 h sharing slices, integers");
         let sizes = [300 * second, HOUR, 12 * HOUR, 24 * HOUR];
         let sets = sizes.map(|size| distinct(vec![0], size)).to_vec();

@@ -16,7 +16,7 @@ fn answers_with(path: &str, method: &Method) -> Option<&'static [(&'static str, 
     const EVENTS: &[(&str, &str)] = &[("text", "event-stream")];
     const METRICS: &[(&str, &str)] = &[("application", "openmetrics-text"), ("text", "plain")];
     let is_preview = path == "/api/v1/queries/preview" && method == Method::POST;
-    if path == "/" || path.starts_with("/docs") {
+    if path == "/" || path.starts_with("/docs") || path.starts_with("/page/") {
         None
     } else if path == "/metrics" {
         Some(METRICS)
@@ -94,7 +94,8 @@ fn route_of(path: &str) -> &'static str {
         ["readyz"] => "/readyz",
         ["metrics"] => "/metrics",
         ["openapi.json"] => "/openapi.json",
-        [""] | ["docs", ..] => "/docs",
+        ["docs", ..] => "/docs",
+        [""] | ["page", ..] => "/",
         ["api", "v1", "queries"] => "/api/v1/queries",
         ["api", "v1", "queries", "validate"] => "/api/v1/queries/validate",
         ["api", "v1", "queries", "preview"] => "/api/v1/queries/preview",

@@ -84,6 +84,8 @@ pub(crate) struct App {
     pub http: Http,
     /// Features that are shown as metrics: table and key.
     pub shown_features: Vec<(String, String)>,
+    /// Neighbours that the page links to: name and URL.
+    pub links: Vec<(String, String)>,
     /// The description of the API.
     pub openapi: String,
     /// True once the service ends.

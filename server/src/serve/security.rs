@@ -19,6 +19,9 @@ const OPEN: &[&str] = &[
     "/docs/app.js",
     "/docs/style.css",
     "/",
+    "/page/app.js",
+    "/page/style.css",
+    "/page/icon.svg",
 ];
 /// Paths that are read although they are asked with POST.
 const READ_BY_POST: &[&str] = &["/api/v1/queries/validate", "/api/v1/queries/preview"];
@@ -30,8 +33,7 @@ pub(crate) struct Access {
     pub read_token: Option<String>,
     /// May change queries, too.
     pub write_token: Option<String>,
-    /// Names by which the host may be called on loopback; empty elsewhere, where no name is
-    /// checked.
+    /// Names by which the host may be called; where it is empty, no name is checked.
     pub hosts: Vec<String>,
     /// Origins whose pages may call.
     pub origins: Vec<String>,

@@ -57,13 +57,7 @@ fn access(config: &Config, address: SocketAddr) -> Result<Access, CliError> {
     let access = Access {
         read_token: config.token(READ_TOKEN, "auth.read-token-file")?,
         write_token: config.token(WRITE_TOKEN, "auth.write-token-file")?,
-        hosts: if address.ip().is_loopback() {
-            let mut hosts = config.list("serve.hosts");
-            hosts.push("localhost".to_owned());
-            hosts
-        } else {
-            Vec::new()
-        },
+        hosts: hosts(config, address),
         origins: config.list("cors.origins"),
     };
     let open = access.read_token.is_none() && access.write_token.is_none();
@@ -78,6 +72,32 @@ fn access(config: &Config, address: SocketAddr) -> Result<Access, CliError> {
         tracing::warn!(%address, "anybody who reaches this address may change queries (--insecure)");
     }
     Ok(access)
+}
+
+/// The names to be called by. On loopback only they keep pages out that reach the server through a
+/// name of their own; elsewhere it is known by names that only the operator knows.
+fn hosts(config: &Config, address: SocketAddr) -> Vec<String> {
+    let mut hosts = config.list("serve.hosts");
+    if address.ip().is_loopback() || !hosts.is_empty() {
+        hosts.push("localhost".to_owned());
+    }
+    hosts
+}
+
+/// What the page links to.
+fn links(config: &Config) -> Result<Vec<(String, String)>, CliError> {
+    let link = |text: String| {
+        let (name, url) = text.split_once('=').unwrap_or(("", &text));
+        let web = url.starts_with("http://") || url.starts_with("https://");
+        if name.is_empty() || !web {
+            return Err(CliError::Usage(format!(
+                "page.links: '{text}' is no link; write NAME=URL, such as \
+                 Grafana=http://localhost:3001"
+            )));
+        }
+        Ok((name.to_owned(), url.to_owned()))
+    };
+    config.list("page.links").into_iter().map(link).collect()
 }
 
 fn address(config: &Config) -> Result<SocketAddr, CliError> {
@@ -159,6 +179,7 @@ async fn serve(
 ) -> Result<(), CliError> {
     let address = address(config)?;
     let access = access(config, address)?;
+    let links = links(config)?;
     let taps = Arc::new(Taps::default());
     let registry = Arc::new(observed(&crate::load::registry(), &taps));
     let mut options = RunOptions::default();
@@ -191,6 +212,7 @@ async fn serve(
         answers: Answers::load(catalogue.folder()),
         http: Http::default(),
         shown_features: shown_features(config),
+        links,
         openapi: routes::openapi(),
         stopping: stopping.clone(),
         started: wall_ms() as f64 / 1_000.0,

@@ -103,9 +103,10 @@ impl CellSet {
     /// clock, without gaps between them, over rows that stay. To be called first.
     pub(crate) fn count_by_sight(&mut self, specs: &[AggregateSpec]) {
         let counts = |member: &usize| matches!(specs[*member].kind, AggregateKind::CountDistinct);
-        let (sighted, groups): (Vec<StoreGroup>, Vec<StoreGroup>) = std::mem::take(&mut self.groups)
-            .into_iter()
-            .partition(|group| group.members.iter().all(counts) && group.args.len() == 1);
+        let (sighted, groups): (Vec<StoreGroup>, Vec<StoreGroup>) =
+            std::mem::take(&mut self.groups)
+                .into_iter()
+                .partition(|group| group.members.iter().all(counts) && group.args.len() == 1);
         self.running = vec![false; groups.len()];
         self.groups = groups;
         self.sighted = sighted
@@ -172,7 +173,8 @@ impl CellSet {
         let cell = self.take();
         if !self.sighted.is_empty() {
             let cells = self.next as usize;
-            self.places.resize(cells.max(self.places.len()), Place::default());
+            self.places
+                .resize(cells.max(self.places.len()), Place::default());
             self.places[cell as usize] = Place::new(slot, index);
         }
         cell

@@ -507,7 +507,15 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(store.load(0, &bytes[..end], &places).is_err());
         }
-        assert!(store.load(0, &[2, 0, 0, 0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'a'], &places).is_err());
+        assert!(
+            store
+                .load(
+                    0,
+                    &[2, 0, 0, 0, 1, 0, 0, 0, b'a', 1, 0, 0, 0, b'a'],
+                    &places
+                )
+                .is_err()
+        );
         assert_eq!(store.load(0, &bytes, &places), Ok(bytes.len()));
     }
 }

@@ -141,7 +141,9 @@ pub fn values(rows: &[&Row], retracting: bool) -> Option<Values> {
         Some(count),
         Some(rows.iter().map(|row| sign(row) * row.value).sum()),
         Some(rows.iter().filter(|row| row.flags[2]).map(sign).sum()),
-        Some(distinct(rows.iter().map(|row| (Some(row.value), sign(row))))),
+        Some(distinct(
+            rows.iter().map(|row| (Some(row.value), sign(row))),
+        )),
         Some(distinct(
             rows.iter()
                 .filter(|row| row.flags[2])

@@ -284,7 +284,10 @@ impl TableReading {
                     .map_err(|error| EngineError::Expression(error.to_string()))?;
                 // Without a value a row comes before all others of its time.
                 let values = array.as_primitive::<UInt64Type>().iter();
-                (values.map(Option::unwrap_or_default).collect(), Some(places))
+                (
+                    values.map(Option::unwrap_or_default).collect(),
+                    Some(places),
+                )
             }
         };
         let dedup = match &self.dedup {

@@ -393,9 +393,7 @@ impl StepState {
             Operator::Over(_) => None,
         };
         match changes {
-            Some(changes) => {
-                upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some)
-            }
+            Some(changes) => upserts(&self.step, changes, self.identity.as_ref(), stats).map(Some),
             None => Ok(None),
         }
     }

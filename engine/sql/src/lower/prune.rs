@@ -260,9 +260,10 @@ fn project(
     for (expr, own) in kept {
         let expr = access::rewrite(expr, &before, &input.fields)?;
         // What is left of a ROW column may stand beside a column that was made of the same field.
-        let stands = out.iter().zip(&exprs).any(|(known, value): (&FieldRef, &Expr)| {
-            known.name() == own.name() && *value == expr
-        });
+        let stands = out
+            .iter()
+            .zip(&exprs)
+            .any(|(known, value): (&FieldRef, &Expr)| known.name() == own.name() && *value == expr);
         if !stands {
             exprs.push(expr);
             out.push(own);

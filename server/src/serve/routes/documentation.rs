@@ -5,7 +5,7 @@ use super::replies::Any;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const SCRIPT: &str = include_str!("../pages/app.js");
 const STYLE: &str = include_str!("../pages/style.css");
 /// Nothing of another host is loaded, and nothing runs that is not ours.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The description of the API
 #[utoipa::path(
@@ -25,7 +25,8 @@ pub(super) async fn openapi(State(app): State<Arc<App>>) -> Response {
     page(&app.openapi, "application/json")
 }
 
-fn page(text: &str, kind: &'static str) -> Response {
+/// A page, or something that it loads.
+pub(super) fn page(text: &str, kind: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -37,7 +38,6 @@ fn page(text: &str, kind: &'static str) -> Response {
 /// The pages, which the description leaves out.
 pub(super) fn pages() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(|| async { Redirect::temporary("/docs") }))
         .route(
             "/docs",
             get(|| async { page(PAGE, "text/html; charset=utf-8") }),

@@ -3,6 +3,7 @@
 mod documentation;
 mod features;
 mod health;
+mod page;
 mod queries;
 mod replies;
 mod stats;
@@ -78,6 +79,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let (router, _) = paths().split_for_parts();
     router
         .merge(documentation::pages())
+        .merge(page::pages())
         .fallback(middleware::no_path)
         .method_not_allowed_fallback(middleware::no_method)
         .layer(DefaultBodyLimit::max(app.limits.request_bytes))

@@ -5,7 +5,7 @@ import { TestCollector } from "./collector";
 import { TestEngine } from "./engine";
 import { openBrowser, TestShop } from "./shop";
 
-const SHOTS = join(import.meta.dirname, "../screenshots");
+const SHOTS = process.env.SCREENSHOTS ?? join(import.meta.dirname, "../screenshots");
 
 export const DESKTOP = { width: 1360, height: 900 };
 export const PHONE = { width: 390, height: 844 };

@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Settings of up.sh: .env, and the environment over it. Sourced, not run.
+
+# Makes .env from the example, once, owned by whoever owns queries/.
+make_env() {
+  [ -f .env ] && return
+  sed -e "s/^HOST_UID=.*/HOST_UID=$(stat -c %u queries)/" -e "s/^HOST_GID=.*/HOST_GID=$(stat -c %g queries)/" \
+    .env.example >.env
+  say "made .env from .env.example"
+}
+
+# setting NAME: the environment's value, else that of .env, else that of the example. Files are read, not run.
+setting() {
+  local name="$1" file value
+  if [ -n "${!name:-}" ]; then printf '%s' "${!name}"; return; fi
+  for file in .env .env.example; do
+    [ -f "$file" ] || continue
+    value="$(sed -n "s/^$name=//p" "$file" | tail -n 1)"
+    if [ -n "$value" ]; then printf '%s' "$value"; return; fi
+  done
+}
+
+# Fails unless a port is free.
+need_port() {
+  local port="$1" name="$2" variable="$3" who=""
+  port_open "$port" || return 0
+  if command -v ss >/dev/null; then
+    who="$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:((\("[^"]*"\),pid=\([0-9]*\).*/ by \1, process \2/p' | head -n 1)"
+  fi
+  fail "port $port, which $name needs, is taken$who; end that, or set $variable in .env"
+}
