@@ -16,8 +16,6 @@ pub const ANONYMOUS: HeaderName = HeaderName::from_static("sp-anonymous");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Seconds of a day.
-const DAY: u64 = 86_400;
 
 /// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl Identity {
             .or_else(|| cookie_of(headers).map(str::to_owned))
             .unwrap_or_else(|| Uuid::new_v4().to_string());
         let forwarded = settings.trust_proxy.then(|| forwarded(headers)).flatten();
-        let age = u64::from(settings.cookie_days) * DAY;
+        let age = settings.cookie_age.as_secs();
         // An id from the query that no cookie can hold is not kept.
         let plain = network_userid.bytes().all(is_cookie_byte);
         let cookie = (age > 0 && plain).then(|| set_cookie(&network_userid, age, secure, settings));
@@ -127,6 +125,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const ID: &str = "de30aa02-de2e-4cf0-bd9d-3bbd89d47e0c";
 
@@ -186,7 +185,7 @@ mod tests {
         let got = of(&[("x-forwarded-proto", "https")], "", |_| {});
         assert!(got.cookie.expect("set").ends_with("SameSite=Lax"));
         assert_eq!(
-            of(&[], "", |settings| settings.cookie_days = 0).cookie,
+            of(&[], "", |settings| settings.cookie_age = Duration::ZERO).cookie,
             None
         );
         // What would end the header's value is not set.

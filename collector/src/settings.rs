@@ -57,8 +57,8 @@ pub struct Settings {
     /// Believe X-Forwarded-For, X-Real-IP, Forwarded and X-Forwarded-Proto: only behind a proxy
     /// that sets them.
     pub trust_proxy: bool,
-    /// Days that the cookie `sp` is kept; 0 for no cookie.
-    pub cookie_days: u32,
+    /// How long the cookie `sp` is kept; zero for no cookie.
+    pub cookie_age: Duration,
     /// The cookie's domain; without it, the collector's host alone.
     pub cookie_domain: Option<String>,
     /// Bounds.
@@ -69,6 +69,9 @@ pub struct Settings {
 pub const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
 
+/// How long the cookie is kept, where nothing is said.
+pub const COOKIE_AGE: Duration = Duration::from_secs(365 * 86_400);
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -77,7 +80,7 @@ impl Default for Settings {
             origins: Vec::new(),
             paths: Vec::new(),
             trust_proxy: false,
-            cookie_days: 365,
+            cookie_age: COOKIE_AGE,
             cookie_domain: None,
             limits: Limits::default(),
         }

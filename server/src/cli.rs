@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Features(FeaturesArgs),
     /// Serve a folder of queries: run them, and manage them over REST.
     Serve(ServeArgs),
+    /// Collect events from Snowplow trackers over HTTP into a log or Kafka.
+    Collect(CollectArgs),
     /// Manage the queries of a server.
     #[command(subcommand)]
     Queries(QueriesCommand),
@@ -190,6 +192,57 @@ pub(crate) struct ServeArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
+}
+
+/// Arguments of `collect`. Bounds are settings: see `config --example`.
+#[derive(Debug, Args)]
+pub(crate) struct CollectArgs {
+    /// Where it listens; port 0 takes a free one. Default: 127.0.0.1:9090.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Where events go: `log:DIR`, `kafka:BROKERS/TOPIC`, a file's path, or `-` (stdout).
+    #[arg(long, short, value_name = "WHERE")]
+    pub out: Option<String>,
+    /// What is written: json (the topic's shape, default), tsv (as Snowplow's own topic), or both.
+    #[arg(long, value_name = "json|tsv|both")]
+    pub format: Option<String>,
+    /// Where TSV goes with --format both; written as for --out.
+    #[arg(long, value_name = "WHERE")]
+    pub tsv_out: Option<String>,
+    /// Where bad rows go; written as for --out. Without it they are counted and not kept.
+    #[arg(long, value_name = "WHERE")]
+    pub bad: Option<String>,
+    /// A MaxMind database: where addresses are.
+    #[arg(long, value_name = "FILE")]
+    pub geo: Option<String>,
+    /// A further path that trackers may post to, such as `com.shop/events`; can be repeated.
+    #[arg(long = "path", value_name = "VENDOR/VERSION")]
+    pub paths: Vec<String>,
+    /// An origin whose pages may send events; can be repeated. Default: all.
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+    /// A domain of one's own: referrers from it are internal; can be repeated.
+    #[arg(long = "internal-domain", value_name = "DOMAIN")]
+    pub internal_domains: Vec<String>,
+    /// Believe what a proxy says of the visitor's address and scheme: only behind one.
+    #[arg(long)]
+    pub trust_proxy: bool,
+    /// Set no cookie.
+    #[arg(long)]
+    pub no_cookie: bool,
+    /// The cookie's domain; default: the collector's host alone.
+    #[arg(long, value_name = "DOMAIN")]
+    pub cookie_domain: Option<String>,
+    /// When a log counts an event as held; default: interval.
+    #[arg(long, value_name = "always|interval|never")]
+    pub fsync: Option<String>,
+    /// A property of the Kafka client, such as `security.protocol=sasl_ssl`; can be repeated.
+    /// Secrets belong into TIDEWHEEL_COLLECT_KAFKA_PROPERTIES.
+    #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
+    pub kafka_properties: Vec<String>,
+    /// Threads that answer; default: one a core, at most 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
 }
 
 /// Which server.

@@ -17,7 +17,7 @@ const SAID_ONCE: &str = "tidewheel_runtime::sink=error";
 /// # Errors
 /// The level cannot be read.
 pub(crate) fn init(cli: &Cli, config: &Config) -> Result<(), CliError> {
-    let serves = matches!(cli.command, Command::Serve(_));
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Collect(_));
     let level = config.text("log.level");
     let given = config.origin("log.level") != &crate::config::Origin::Default;
     let level = if serves || given { level } else { QUIET_LEVEL };

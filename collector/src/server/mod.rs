@@ -22,14 +22,14 @@ pub(crate) struct App {
     collector: Collector,
     sink: Sink,
     metrics: Arc<Metrics>,
-    /// Free kilobytes.
+    /// Free memory, in units of [`body::UNIT`].
     memory: Semaphore,
 }
 
-/// A collector that listens.
+/// A collector's address, bound.
 #[derive(Debug)]
 pub struct Server {
-    app: Arc<App>,
+    settings: Settings,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -39,23 +39,11 @@ impl Server {
     ///
     /// # Errors
     /// The address cannot be used.
-    pub async fn bind(
-        settings: Settings,
-        collector: Collector,
-        sink: Sink,
-        metrics: Arc<Metrics>,
-    ) -> std::io::Result<Self> {
+    pub async fn bind(settings: Settings) -> std::io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let address = listener.local_addr()?;
-        let memory = Semaphore::new(settings.limits.memory_bytes.div_ceil(body::UNIT));
         Ok(Self {
-            app: Arc::new(App {
-                settings,
-                collector,
-                sink,
-                metrics,
-                memory,
-            }),
+            settings,
             listener,
             address,
         })
@@ -69,9 +57,22 @@ impl Server {
 
     /// Answers requests until `stopping` holds true, then those that are under way, then writes
     /// what waits.
-    pub async fn run(self, stopping: watch::Receiver<bool>) {
-        connections::serve(self.listener, &self.app, stopping).await;
-        let app = self.app;
+    pub async fn run(
+        self,
+        collector: Collector,
+        sink: Sink,
+        metrics: Arc<Metrics>,
+        stopping: watch::Receiver<bool>,
+    ) {
+        let memory = self.settings.limits.memory_bytes.div_ceil(body::UNIT);
+        let app = Arc::new(App {
+            memory: Semaphore::new(memory.min(Semaphore::MAX_PERMITS)),
+            settings: self.settings,
+            collector,
+            sink,
+            metrics,
+        });
+        connections::serve(self.listener, &app, stopping).await;
         // The writer's thread is joined: not on a thread that answers.
         let _ = tokio::task::spawn_blocking(move || app.sink.stop()).await;
     }

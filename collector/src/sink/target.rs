@@ -5,6 +5,7 @@ use crate::batch::Records;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidewheel_connectors::kafka::{KafkaWriter, KafkaWriterError};
 use tidewheel_connectors::log::{Fsync, LogConfig, LogWriter, Record};
@@ -26,7 +27,8 @@ fn error(error: impl std::fmt::Display) -> SinkError {
 
 /// A place that is open.
 pub(super) enum Target {
-    Log(Box<LogWriter>),
+    /// None after a failure: it is opened anew, since the folder may be another one.
+    Log(Option<Box<LogWriter>>, PathBuf, LogConfig),
     Kafka(Box<KafkaWriter>),
     Lines(Box<dyn Write + Send>, String),
 }
@@ -44,7 +46,7 @@ impl Target {
                     ..LogConfig::default()
                 };
                 let writer = LogWriter::open(folder, &config).map_err(error)?;
-                Ok(Self::Log(Box::new(writer)))
+                Ok(Self::Log(Some(Box::new(writer)), folder.clone(), config))
             }
             Place::Kafka { brokers, topic } => {
                 let mut options: Options = [
@@ -78,7 +80,7 @@ impl Target {
         batches: impl Iterator<Item = (&'r Records, i64)>,
     ) -> Result<(), SinkError> {
         match self {
-            Self::Log(log) => append(log, batches),
+            Self::Log(log, folder, config) => append(opened(log, folder, config)?, batches),
             Self::Kafka(kafka) => {
                 for (records, time) in batches {
                     for (key, value) in records.iter() {
@@ -105,7 +107,7 @@ impl Target {
     /// Waits until what was written is held.
     pub(super) fn settle(&mut self) -> Result<(), SinkError> {
         match self {
-            Self::Log(_) => Ok(()),
+            Self::Log(..) => Ok(()),
             Self::Kafka(kafka) => kafka.flush(DELIVERY_TIME).map_err(error),
             Self::Lines(out, name) => out
                 .flush()
@@ -115,21 +117,37 @@ impl Target {
 
     /// Gives up what is still under way, after a failure: whoever sent it sends it again.
     pub(super) fn give_up(&mut self) {
-        if let Self::Kafka(kafka) = self {
-            kafka.forget();
+        match self {
+            Self::Log(log, ..) => *log = None,
+            Self::Kafka(kafka) => kafka.forget(),
+            Self::Lines(..) => {}
         }
     }
 
     /// Asks whether the place would take records.
     pub(super) fn probe(&mut self) -> Result<(), SinkError> {
         match self {
-            Self::Log(log) => log.append(0, &[]).map(drop).map_err(error),
+            Self::Log(log, folder, config) => {
+                let log = opened(log, folder, config)?;
+                log.append(0, &[]).map(drop).map_err(error)
+            }
             Self::Kafka(kafka) => kafka
                 .reachable(PROBE_TIME)
                 .map_err(|e: KafkaWriterError| error(e)),
             Self::Lines(..) => Ok(()),
         }
     }
+}
+
+fn opened<'w>(
+    log: &'w mut Option<Box<LogWriter>>,
+    folder: &Path,
+    config: &LogConfig,
+) -> Result<&'w mut LogWriter, SinkError> {
+    Ok(match log {
+        Some(log) => log,
+        None => log.insert(Box::new(LogWriter::open(folder, config).map_err(error)?)),
+    })
 }
 
 /// Appends all records in one turn for each partition.

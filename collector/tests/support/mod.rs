@@ -68,10 +68,9 @@ impl Running {
                 .build()
                 .expect("threads");
             runtime.block_on(async {
-                let server = Server::bind(settings, collector, sink, metrics);
-                let server = server.await.expect("binds");
+                let server = Server::bind(settings).await.expect("binds");
                 told.send(server.address()).expect("is awaited");
-                server.run(stopping).await;
+                server.run(collector, sink, metrics, stopping).await;
             });
         });
         Self {

@@ -1,6 +1,7 @@
 //! One module a command.
 
 mod check;
+mod collect;
 mod config;
 mod explain;
 mod features;
@@ -20,6 +21,9 @@ pub(crate) fn config_of(cli: &Cli) -> Result<Config, CliError> {
     if let Command::Serve(args) = &cli.command {
         flags.extend(serve::flags(args));
     }
+    if let Command::Collect(args) = &cli.command {
+        flags.extend(collect::flags(args));
+    }
     if cli.quiet {
         flags.push(("log.level", "--quiet", "error".to_owned()));
     }
@@ -35,6 +39,7 @@ pub(crate) fn execute(cli: &Cli, config: &Config) -> Result<(), CliError> {
         Command::Simulate(args) => simulate::simulate(args),
         Command::Features(args) => features::features(args, cli.json),
         Command::Serve(args) => serve::serve(args, config, cli.json),
+        Command::Collect(_) => collect::collect(config, cli.json),
         Command::Queries(command) => client::queries(command, config, cli.json),
         Command::Get(args) => client::get(args, config, cli.json),
         Command::Sql(args) => sql::sql(args, cli.json),

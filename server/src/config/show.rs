@@ -22,7 +22,7 @@ pub(crate) fn show(config: &Config) -> Vec<Shown> {
         .iter()
         .map(|setting| Shown {
             key: setting.key.to_owned(),
-            value: config.text(setting.key).to_owned(),
+            value: masked(setting.key, config.text(setting.key)),
             from: match config.origin(setting.key) {
                 Origin::Default => "default".to_owned(),
                 Origin::File => file.clone(),
@@ -50,6 +50,22 @@ pub(crate) fn show(config: &Config) -> Vec<Shown> {
         }
     }
     shown
+}
+
+/// A setting's value without the secrets that it may hold.
+fn masked(key: &str, value: &str) -> String {
+    if key != "collect.kafka-properties" {
+        return value.to_owned();
+    }
+    let pairs = value.split(',').map(|pair| match pair.split_once('=') {
+        Some((name, value)) => {
+            let name = name.trim();
+            let option = format!("collect.properties.{name}");
+            format!("{name}={}", crate::tables::masked_option(&option, value))
+        }
+        None => pair.to_owned(),
+    });
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 impl Shown {
