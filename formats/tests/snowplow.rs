@@ -330,7 +330,26 @@ fn plain_time(value: &Value) -> String {
 fn same(data_type: &DataType, want: &Value, got: &Value) -> bool {
     match data_type {
         DataType::Timestamp(..) => plain_time(want) == plain_time(got),
-        DataType::Float64 => want.as_f64() == got.as_f64(),
+        _ => alike(want, got),
+    }
+}
+
+/// Equal, but for the last place of a double, which serde_json may miss by one unit.
+fn alike(want: &Value, got: &Value) -> bool {
+    match (want, got) {
+        (Value::Number(want), Value::Number(got)) if !(want.is_i64() && got.is_i64()) => {
+            let (want, got) = (want.as_f64().unwrap(), got.as_f64().unwrap());
+            (want - got).abs() <= want.abs() * 4e-16
+        }
+        (Value::Array(want), Value::Array(got)) => {
+            want.len() == got.len() && want.iter().zip(got).all(|(w, g)| alike(w, g))
+        }
+        (Value::Object(want), Value::Object(got)) => {
+            want.len() == got.len()
+                && want
+                    .iter()
+                    .all(|(key, value)| got.get(key).is_some_and(|got| alike(value, got)))
+        }
         _ => want == got,
     }
 }
@@ -670,7 +689,11 @@ fn packed_records_hold_the_same_events() {
         let (first, second) = events.split_at(split);
         let list = [packed(first, random.bool()), packed(second, random.bool())];
         let got = decoder(&columns, &[]).decode(&records(&[&list[0], &list[1]], 40));
-        assert_eq!((&got.batch, &got.bad), (&want.batch, &want.bad));
+        assert_eq!((reasons(&got), reasons(&want)), (vec![], vec![]));
+        assert_eq!(got.batch.num_rows(), events.len());
+        for row in 0..events.len() {
+            assert_eq!(actual(&got, row), actual(&want, row));
+        }
         assert_eq!(got.record_count, events.len() as u64);
         // Events of one record share its offset, and are told apart by their position.
         let places: Vec<(u64, u32, u32)> = (0..events.len())
@@ -748,7 +771,7 @@ fn bombs_are_bad_rows() {
     };
     let mut decoder = SnowplowTsvFormat.decoder(&request).unwrap();
     for zstd in [false, true] {
-        let zeros = pack(&vec![0; 300 << 20], zstd);
+        let zeros = pack(&vec![0; 64 << 20], zstd);
         let decoded = decoder.decode(&records(&[&zeros, &zeros], 0));
         assert_eq!(decoded.bad.len(), 2);
         assert!(reasons(&decoded)[0].contains("more than 1048576 bytes inside"));

@@ -2,9 +2,16 @@
 -- between. Run this in place of events.sql: it gives every query the columns that they read.
 --
 -- The 131 fields of an event and the entities of Snowplow's e-commerce plugin are columns without being
--- declared, see docs/connectors.md. Only those that some query reads are decoded.
+-- declared, see docs/connectors.md. Entities are declared here all the same, with the fields that some
+-- query reads: nothing else of them is decoded.
 
 CREATE TABLE shopper_events (
+  contexts_com_snowplowanalytics_snowplow_client_session_1          ARRAY<ROW<sessionId STRING>>,
+  contexts_com_snowplowanalytics_snowplow_ecommerce_product_1       ARRAY<ROW<id STRING, category STRING, brand STRING, price DOUBLE>>,
+  contexts_com_snowplowanalytics_snowplow_ecommerce_cart_1          ARRAY<ROW<total_value DOUBLE>>,
+  contexts_com_snowplowanalytics_snowplow_ecommerce_checkout_step_1 ARRAY<ROW<step INT>>,
+  contexts_com_snowplowanalytics_snowplow_ecommerce_transaction_1   ARRAY<ROW<transaction_id STRING, revenue DOUBLE>>,
+
   id          AS event_id,
   -- The plugin's action, else what the tracker calls the event.
   type        AS CASE
@@ -51,7 +58,6 @@ CREATE TABLE shopper_events (
   -- The topic's nested names, for queries that read them.
   payload     AS NAMED_STRUCT(
                    'page_url', CASE WHEN event = 'page_view' THEN page_url END,
-                   'page_title', CASE WHEN event = 'page_view' THEN page_title END,
                    'list_name', unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1.name,
                    'product', contexts_com_snowplowanalytics_snowplow_ecommerce_product_1[1],
                    'cart', contexts_com_snowplowanalytics_snowplow_ecommerce_cart_1[1],

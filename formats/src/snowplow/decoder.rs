@@ -328,8 +328,12 @@ impl Decoder for TsvDecoder {
     }
 }
 
-/// An event without the end of its line. Blanks belong to its fields.
+/// An event without the end of its line. Blanks belong to its fields; packed bytes may end in
+/// anything.
 fn content(record: &[u8]) -> &[u8] {
+    if packing(record).is_some() {
+        return record;
+    }
     let record = record.strip_suffix(b"\n").unwrap_or(record);
     record.strip_suffix(b"\r").unwrap_or(record)
 }

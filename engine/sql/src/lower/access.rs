@@ -40,6 +40,42 @@ pub(crate) fn access_of(expr: &Expr, fields: &[FieldRef]) -> Option<Access> {
     }
 }
 
+/// The value that a field of a NAMED_STRUCT written out is, so that the others need not be made.
+pub(crate) fn out_of_struct(expr: &Expr) -> Option<Expr> {
+    let Expr::ScalarFunction(function) = expr else {
+        return None;
+    };
+    if function.func.name() != "get_field" {
+        return None;
+    }
+    let (base, keys) = function.args.split_first()?;
+    let mut base = base;
+    while let Expr::Alias(alias) = base {
+        base = &alias.expr;
+    }
+    let Expr::ScalarFunction(made) = base else {
+        return None;
+    };
+    if made.func.name() != "named_struct" {
+        return None;
+    }
+    let text = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(t)) | ScalarValue::Utf8View(Some(t)), _) => {
+            Some(t.clone())
+        }
+        _ => None,
+    };
+    let (first, rest) = keys.split_first()?;
+    let wanted = text(first)?;
+    let pairs = made.args.chunks_exact(2);
+    let mut found = pairs.filter(|pair| text(&pair[0]).as_ref() == Some(&wanted));
+    let value = found.next()?.get(1)?.clone();
+    rest.iter().try_fold(value, |value, key| {
+        let inner = get_field(value, text(key)?);
+        Some(out_of_struct(&inner).unwrap_or(inner))
+    })
+}
+
 /// The type of what an access reads.
 pub(crate) fn type_of(access: &[String], fields: &[FieldRef]) -> Option<DataType> {
     let (first, rest) = access.split_first()?;

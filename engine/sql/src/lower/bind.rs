@@ -315,7 +315,10 @@ pub(crate) fn substitute(expr: &Expr, schema: &DFSchema, out: &[Expr]) -> Bind<E
                 ))),
             }
         }
-        _ => Ok(Transformed::no(part)),
+        other => Ok(match access::out_of_struct(other) {
+            Some(inner) => Transformed::yes(inner),
+            None => Transformed::no(part),
+        }),
     })?;
     Ok(done.data)
 }

@@ -4,6 +4,7 @@ mod common;
 mod differences;
 mod explained;
 mod fingerprints;
+mod format_columns;
 mod golden;
 mod previews;
 mod shipped_queries;
