@@ -103,14 +103,14 @@ native_up() {
   local environment=("BAD_EVENTS=$folder/bad_events.jsonl")
   if [ "$kafka" = yes ]; then
     start_kafka
-    from=() out=kafka:snowplow-enriched-good simulated="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good"
+    from=() out="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good" simulated="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good"
     environment+=("KAFKA_BROKERS=127.0.0.1:$kafka_port")
   fi
   if [ "$redis" = yes ]; then
     start_redis
     into=() environment+=("REDIS_URL=redis://127.0.0.1:$redis_port")
   fi
-  start collector env "${environment[@]}" "$tidewheel" collect --listen "127.0.0.1:$collector_port" --out "$out" --bad "file:$folder/bad_requests.jsonl"
+  start collector env "${environment[@]}" "$tidewheel" collect --listen "127.0.0.1:$collector_port" --out "$out" --bad "$folder/bad_requests.jsonl"
   start tidewheel env "${environment[@]}" "TIDEWHEEL_LINKS=Shop=http://localhost:$store_port" \
     "$tidewheel" serve queries --listen "127.0.0.1:$tidewheel_port" "${from[@]}" "${into[@]}"
   start store env NEXT_TELEMETRY_DISABLED=1 "COLLECTOR_URL=http://localhost:$collector_port" "TIDEWHEEL_URL=http://127.0.0.1:$tidewheel_port" \
