@@ -17,6 +17,7 @@
 #
 # Ports and more are in .env, made from .env.example at the first start.
 set -euo pipefail
+if ((BASH_VERSINFO[0] < 5)); then echo "error: up.sh needs bash 5; this is $BASH_VERSION" >&2; exit 1; fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/common.sh
 source scripts/up/settings.sh

@@ -17,7 +17,7 @@ accept_licence() {
   [ -t 0 ] || fail "to accept it without a terminal, set ACCEPT_LIMITED_USE_LICENSE=yes in .env"
   read -r -p "Do you accept it? (yes/no) " answer
   [ "$answer" = yes ] || fail "not accepted; ./up.sh without --snowplow needs no licence"
-  sed -i 's/^ACCEPT_LIMITED_USE_LICENSE=.*/ACCEPT_LIMITED_USE_LICENSE=yes/' .env
+  sed 's/^ACCEPT_LIMITED_USE_LICENSE=.*/ACCEPT_LIMITED_USE_LICENSE=yes/' .env >.env.new && mv .env.new .env
 }
 
 compose_up() {

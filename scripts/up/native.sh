@@ -3,7 +3,13 @@
 # up.sh, which sets data, kafka, redis, traffic, clean, service.
 
 folder="$data/native"
-log_of() { printf '%s/%s.log' "$folder" "$1"; }
+log_of() {
+  case "$1" in
+    kafka) printf '%s/kafka/server.log' "$folder" ;;
+    redis) printf '%s/redis/redis.log' "$folder" ;;
+    *) printf '%s/%s.log' "$folder" "$1" ;;
+  esac
+}
 
 # ---- processes: a file holds a process's id and its start time, so that no stranger is ever ended
 
@@ -103,14 +109,14 @@ native_up() {
   local environment=("BAD_EVENTS=$folder/bad_events.jsonl")
   if [ "$kafka" = yes ]; then
     start_kafka
-    from=() out=kafka:snowplow-enriched-good simulated="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good"
+    from=() out="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good" simulated="kafka:127.0.0.1:$kafka_port/snowplow-enriched-good"
     environment+=("KAFKA_BROKERS=127.0.0.1:$kafka_port")
   fi
   if [ "$redis" = yes ]; then
     start_redis
     into=() environment+=("REDIS_URL=redis://127.0.0.1:$redis_port")
   fi
-  start collector env "${environment[@]}" "$tidewheel" collect --listen "127.0.0.1:$collector_port" --out "$out" --bad "file:$folder/bad_requests.jsonl"
+  start collector env "${environment[@]}" "$tidewheel" collect --listen "127.0.0.1:$collector_port" --out "$out" --bad "$folder/bad_requests.jsonl"
   start tidewheel env "${environment[@]}" "TIDEWHEEL_LINKS=Shop=http://localhost:$store_port" \
     "$tidewheel" serve queries --listen "127.0.0.1:$tidewheel_port" "${from[@]}" "${into[@]}"
   start store env NEXT_TELEMETRY_DISABLED=1 "COLLECTOR_URL=http://localhost:$collector_port" "TIDEWHEEL_URL=http://127.0.0.1:$tidewheel_port" \
@@ -140,7 +146,7 @@ start_kafka() {
   if ! port_open "$kafka_port" || [ ! -f "$folder/kafka/kafka.pid" ]; then
     need_port "$kafka_port" Kafka KAFKA_PORT
     say "starting Kafka (its jars are fetched once)"
-    quietly kafka "see tests/services/kafka.sh" tests/services/kafka.sh start "$kafka_port" "$folder/kafka" 9>&-
+    quietly kafka-start "see tests/services/kafka.sh" tests/services/kafka.sh start "$kafka_port" "$folder/kafka" 9>&-
   fi
   quietly kafka-topics "see infra/kafka/make-topics.sh" tests/services/kafka.sh topics "$kafka_port" infra/kafka/topics.txt
 }
@@ -149,7 +155,7 @@ start_redis() {
   if [ ! -f "$folder/redis/redis.pid" ] || ! port_open "$redis_port"; then
     need_port "$redis_port" Redis REDIS_PORT
     say "starting Redis"
-    quietly redis "see tests/services/redis.sh" tests/services/redis.sh start "$redis_port" "$folder/redis" 9>&-
+    quietly redis-start "see tests/services/redis.sh" tests/services/redis.sh start "$redis_port" "$folder/redis" 9>&-
   fi
 }
 

@@ -4,8 +4,9 @@
 # Makes .env from the example, once, owned by whoever owns queries/.
 make_env() {
   [ -f .env ] && return
-  sed -e "s/^HOST_UID=.*/HOST_UID=$(stat -c %u queries)/" -e "s/^HOST_GID=.*/HOST_GID=$(stat -c %g queries)/" \
-    .env.example >.env
+  local owner group
+  read -r _ _ owner group _ < <(ls -nd queries)
+  sed -e "s/^HOST_UID=.*/HOST_UID=$owner/" -e "s/^HOST_GID=.*/HOST_GID=$group/" .env.example >.env
   say "made .env from .env.example"
 }
 

@@ -31,13 +31,13 @@ need() {
 }
 
 install() {
-  [ -f "$HOME_DIR/complete" ] && return
+  [ -f "$HOME_DIR/complete-with-tools" ] && return
   need build
   mkdir -p "$HOME_DIR"
   # Test binaries may ask at the same time.
   exec 9>"$HOME_DIR/lock"
   flock 9
-  if [ ! -f "$HOME_DIR/complete" ]; then
+  if [ ! -f "$HOME_DIR/complete-with-tools" ]; then
     cat >"$HOME_DIR/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -45,6 +45,8 @@ install() {
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId>
       <artifactId>kafka_$SCALA_VERSION</artifactId><version>$KAFKA_VERSION</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId><version>$KAFKA_VERSION</version></dependency>
     <dependency><groupId>org.apache.logging.log4j</groupId>
       <artifactId>log4j-slf4j-impl</artifactId><version>$LOG4J_VERSION</version></dependency>
   </dependencies>
@@ -62,7 +64,7 @@ appender.out.layout.pattern = %d %p %c{1} %m%n
 rootLogger.level = info
 rootLogger.appenderRef.out.ref = out
 LOG
-    touch "$HOME_DIR/complete"
+    touch "$HOME_DIR/complete-with-tools"
   fi
   flock -u 9
   exec 9>&-

@@ -31,7 +31,7 @@ stop() {
 }
 trap stop EXIT
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-redis=$(port) serve=$(port) redis_exporter=$(port) kafka_exporter=$(port) prometheus=$(port)
+redis=$(port) serve=$(port) collector=$(port) redis_exporter=$(port) kafka_exporter=$(port) prometheus=$(port)
 
 tests/services/redis.sh start "$redis" "$work/redis"
 prometheus-redis-exporter --web.listen-address "127.0.0.1:$redis_exporter" --redis.addr "redis://127.0.0.1:$redis" 2>"$work/redis-exporter.log" &
@@ -43,13 +43,15 @@ pids+=($!)
 "$tidewheel" simulate --rate 200 --shoppers 20 --broken 0.01 --out "log:$work/log" 2>"$work/simulate.log" &
 pids+=($!)
 cp -r queries "$work/queries"
+"$tidewheel" collect --listen "127.0.0.1:$collector" --out "log:$work/log" --bad "$work/bad_requests.jsonl" >"$work/collect.log" 2>&1 &
+pids+=($!)
 BAD_EVENTS="$work/bad.jsonl" REDIS_URL="redis://127.0.0.1:$redis" "$tidewheel" serve "$work/queries" --from "log:$work/log" \
   --listen "127.0.0.1:$serve" >"$work/serve.log" 2>&1 &
 tidewheel_pid=$!
 pids+=("$tidewheel_pid")
 
 # The configuration as it is, but for where the neighbours are and how often it looks.
-sed -e "s/tidewheel:8080/127.0.0.1:$serve/" -e "s/kafka-exporter:9308/127.0.0.1:$kafka_exporter/" \
+sed -e "s/tidewheel:8080/127.0.0.1:$serve/" -e "s/collector:9090/127.0.0.1:$collector/" -e "s/kafka-exporter:9308/127.0.0.1:$kafka_exporter/" \
   -e "s/redis-exporter:9121/127.0.0.1:$redis_exporter/" -e "s/localhost:9090/127.0.0.1:$prometheus/" \
   -e 's/_interval: 5s/_interval: 1s/' infra/prometheus/prometheus.yml >"$work/prometheus.yml"
 cp infra/prometheus/alerts.yml "$work/alerts.yml"
@@ -61,7 +63,9 @@ for _ in $(seq 200); do
   curl -sf "http://127.0.0.1:$prometheus/-/ready" >/dev/null && curl -sf "http://127.0.0.1:$serve/readyz" >/dev/null && break
   sleep 0.1
 done
-# Routes and streams have counters once they were asked.
+# Routes and streams have counters once they were asked; so has the collector: an event, and one that is none.
+curl -sf "http://127.0.0.1:$collector/i?e=pv&p=web&tv=js-4.0.0&url=http%3A%2F%2Flocalhost%2F" >/dev/null
+curl -sf "http://127.0.0.1:$collector/i?e=nonsense" >/dev/null
 curl -sf "http://127.0.0.1:$serve/api/v1/queries" >/dev/null
 python3 tests/services/prometheus/panels.py "http://127.0.0.1:$prometheus" infra/grafana/dashboards/*.json \
   || { tail -n 5 "$work"/*.log >&2; fail "Prometheus does not have what the dashboards show"; }

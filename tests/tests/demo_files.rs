@@ -31,3 +31,9 @@ fn a_real_prometheus_has_what_the_dashboards_show() {
     let binary = binary().to_string_lossy().into_owned();
     script("prometheus.sh", &[&binary]);
 }
+
+#[test]
+fn snowbridges_transform_makes_the_topics_records() {
+    let binary = binary().to_string_lossy().into_owned();
+    script("transform.sh", &[&binary]);
+}

@@ -212,9 +212,10 @@ def check_references(services):
 
 
 def check_topics():
-    made = {line.split()[0] for line in read("infra/kafka/topics.txt").splitlines() if line and not line.startswith("#")}
+    listed = read("infra/kafka/topics.txt") + read("infra/kafka/snowplow-topics.txt")
+    made = {line.split()[0] for line in listed.splitlines() if line and not line.startswith("#")}
     named = set(re.findall(r"(?:topicName\"?: |topic_name *= |name = )\"(snowplow[\w-]*)\"", "".join(read(path) for path in CONFIGS)))
-    named |= set(re.findall(r"=kafka:([a-z][\w-]*)$", read("infra/collector/compose.yaml"), re.M))
+    named |= set(re.findall(r"=kafka:kafka:9092/([\w-]+)$", read("infra/collector/compose.yaml"), re.M))
     named |= set(re.findall(r"'topic' = '([^']+)'", read("queries/events.sql")))
     if len(named) < 6:
         wrong(f"only {len(named)} topics were found: the search for them is broken")
