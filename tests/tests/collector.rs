@@ -43,7 +43,9 @@ impl Collecting {
     }
 
     fn get(&self, path: &str) -> String {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        self.ask(&format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        ))
     }
 }
 
@@ -60,26 +62,44 @@ fn it_collects_into_a_log_that_queries_read() {
     let arguments = ["--out", "log:events", "--bad", "bad.jsonl"];
     let collecting = Collecting::start(folder.path(), &arguments);
     for user in ["a", "b", "a"] {
-        let path = format!("/i?e=pv&p=web&duid={user}&url=http%3A%2F%2Fshop%2Fsearch%3Fq%3Dx&sid=c9727c0f-0f83-4a70-9eca-a415cf9ea52b");
+        let path = format!(
+            "/i?e=pv&p=web&duid={user}&url=http%3A%2F%2Fshop%2Fsearch%3Fq%3Dx&sid=c9727c0f-0f83-4a70-9eca-a415cf9ea52b"
+        );
         assert_eq!(collecting.get(&path), "HTTP/1.1 200 OK");
     }
     assert_eq!(collecting.get("/i?e=nonsense"), "HTTP/1.1 200 OK");
     // Killed in the middle: what was acknowledged is there.
     drop(collecting);
     let bad = std::fs::read_to_string(folder.path().join("bad.jsonl")).expect("reads");
-    assert!(bad.contains("\"failure\":\"invalid_parameter\"") && bad.lines().count() == 1, "{bad}");
+    assert!(
+        bad.contains("\"failure\":\"invalid_parameter\"") && bad.lines().count() == 1,
+        "{bad}"
+    );
     let queries = root().join("queries/events.sql");
     let select = "SELECT user_key, session_id, platform, payload.page_url FROM shopper_events";
     let tables = queries.display().to_string();
     let output = run(
         folder.path(),
-        &["--json", "sql", select, "--tables", &tables, "--from", "log:events"],
+        &[
+            "--json",
+            "sql",
+            select,
+            "--tables",
+            &tables,
+            "--from",
+            "log:events",
+        ],
     );
     let text = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     // The third is no repeat: each event has an id of its own.
-    for (part, count) in [("http://shop/search?q=x", 3), ("\"a\"", 2), ("\"b\"", 1), ("\"web\"", 3)] {
+    for (part, count) in [
+        ("http://shop/search?q=x", 3),
+        ("\"a\"", 2),
+        ("\"b\"", 1),
+        ("\"web\"", 3),
+    ] {
         assert_eq!(text.matches(part).count(), count, "{part}: {text}");
     }
 }
@@ -90,7 +110,10 @@ fn it_ends_cleanly_when_asked_to() {
     let mut collecting = Collecting::start(folder.path(), &["--out", "events.jsonl"]);
     assert_eq!(collecting.get("/i?e=pv&p=web"), "HTTP/1.1 200 OK");
     let pid = collecting.child.id().to_string();
-    let killed = Command::new("kill").args(["-TERM", &pid]).status().expect("runs");
+    let killed = Command::new("kill")
+        .args(["-TERM", &pid])
+        .status()
+        .expect("runs");
     assert!(killed.success());
     assert!(collecting.child.wait().expect("ends").success());
     let mut text = String::new();
@@ -115,7 +138,10 @@ fn wrong_flags_say_what_to_write() {
         (&["--out", "-", "--geo", "none.mmdb"], "none.mmdb"),
         (&["--out", "-", "--kafka-property", "x"], "NAME=VALUE"),
         (&["--out", "-", "--cookie-domain", "a;b"], "no domain"),
-        (&["--out", "-", "--fsync", "maybe"], "always, interval, never"),
+        (
+            &["--out", "-", "--fsync", "maybe"],
+            "always, interval, never",
+        ),
     ] {
         let mut all = vec!["collect"];
         all.extend(arguments);
@@ -139,12 +165,16 @@ fn secrets_of_kafka_are_not_shown() {
         .output()
         .expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("sasl.username=me") && !text.contains("hunter2"), "{text}");
+    assert!(
+        text.contains("sasl.username=me") && !text.contains("hunter2"),
+        "{text}"
+    );
 }
 
 #[test]
 fn real_trackers_are_understood() {
-    let wanted = std::env::var("TIDEWHEEL_SERVICES").is_ok_and(|value| !value.is_empty() && value != "0");
+    let wanted =
+        std::env::var("TIDEWHEEL_SERVICES").is_ok_and(|value| !value.is_empty() && value != "0");
     if !wanted {
         eprintln!("skipped: TIDEWHEEL_SERVICES is not set");
         return;
