@@ -5,6 +5,7 @@
 //! the same on every machine and in every version: it decides the key group, and thereby the
 //! shard, under which a key's state is saved and restored.
 
+use crate::aggregate::StateError;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -18,6 +19,12 @@ pub const KEY_GROUPS: u32 = 4096;
 
 /// NULL in a single string column: a byte that no UTF-8 text holds.
 const NULL_STRING: &[u8] = &[0xFF];
+
+/// The hash of a key's bytes.
+#[must_use]
+pub(crate) fn hash_of(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
 
 /// The key group of a key's hash.
 #[must_use]
@@ -56,7 +63,7 @@ impl Keys {
     fn push(&mut self, key: &[u8], null: bool) {
         self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len() as u32);
-        self.hashes.push(xxh3_64(key));
+        self.hashes.push(hash_of(key));
         self.nulls.push(null);
     }
 
@@ -139,6 +146,19 @@ impl KeyEncoder {
     #[must_use]
     pub fn types(&self) -> &[DataType] {
         &self.types
+    }
+
+    /// Whether keys are the bytes of one text.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.form, Form::Text)
+    }
+
+    /// Whether the bytes are a text, or NULL.
+    pub(crate) fn check_text(&self, key: &[u8]) -> Result<(), StateError> {
+        if key == NULL_STRING || std::str::from_utf8(key).is_ok() {
+            return Ok(());
+        }
+        Err(StateError("a key that is no text".into()))
     }
 
     /// The keys of the rows of a batch of `rows` rows.

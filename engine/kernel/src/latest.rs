@@ -4,8 +4,11 @@
 //! (that of OVER) the rows that the watermark has not passed are held as well, since each of them
 //! may still be taken back; of those that it has passed only the newest matters.
 
+mod save;
+
 use crate::change::{Changes, OperatorStats, RowState};
 use crate::rows::{RowCodec, select};
+use crate::saved::ChangedKeys;
 use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::SchemaRef;
@@ -54,6 +57,10 @@ pub struct LatestOperator {
     watermark: EventTime,
     unknown_retractions: u64,
     bytes: usize,
+    /// The reader may have any key.
+    standing: bool,
+    /// What changed since the last save, where there was one.
+    changed: Option<ChangedKeys>,
 }
 
 #[derive(Debug)]
@@ -117,6 +124,8 @@ impl LatestOperator {
             watermark: NO_TIME,
             unknown_retractions: 0,
             bytes: 0,
+            standing: false,
+            changed: None,
         })
     }
 
@@ -147,6 +156,9 @@ impl LatestOperator {
                 time: input.time[row],
                 seq: input.seq[row],
             };
+            if self.standing {
+                self.assume_key_live(keys.row(at), order, rows.row(at));
+            }
             match input.retract {
                 Some(retract) if retract[row] => self.retract(keys.row(at), order),
                 retract => self.insert(keys.row(at), order, rows.row(at), retract.is_some()),
@@ -221,7 +233,12 @@ impl LatestOperator {
         let changes = self.changes(&slots)?;
         for slot in slots {
             let state = &mut self.slots[slot as usize];
-            state.urgent = false;
+            // What time alone did it will do again after a restore.
+            if std::mem::take(&mut state.urgent)
+                && let Some(changed) = &mut self.changed
+            {
+                changed.touch(slot);
+            }
             state.shown = state.rows.last().cloned();
             if state.rows.is_empty() {
                 self.free(slot);
@@ -326,6 +343,7 @@ impl LatestOperator {
             self.unknown_retractions += unknown;
             return;
         };
+        self.touch(slot);
         let state = &mut self.slots[slot as usize];
         match state.rows.binary_search_by_key(&order, |(order, _)| *order) {
             Ok(at) => {
@@ -353,8 +371,16 @@ impl LatestOperator {
         }
     }
 
+    fn touch(&mut self, slot: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.touch(slot);
+        }
+    }
+
+    /// The slot of a key that gets a row.
     fn slot(&mut self, key: &[u8]) -> u32 {
         if let Some(&slot) = self.by_key.get(key) {
+            self.touch(slot);
             return slot;
         }
         let state = Slot::new(key.into());
@@ -367,6 +393,7 @@ impl LatestOperator {
         };
         self.bytes += 2 * key.len();
         self.by_key.insert(key.into(), slot);
+        self.touch(slot);
         slot
     }
 
@@ -376,6 +403,11 @@ impl LatestOperator {
         self.bytes -= 2 * old.key.len();
         self.by_key.remove(&old.key);
         self.freed.push(slot);
+        if let Some(changed) = &mut self.changed
+            && !changed.forget(slot, &old.key, self.by_key.len())
+        {
+            self.changed = None;
+        }
     }
 
     /// When the key's newest row outlives its time.

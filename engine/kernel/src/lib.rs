@@ -8,7 +8,9 @@
 //! How it is laid out: [`spec`] says what to compute, [`input`] what comes in, [`change`] what
 //! goes out. [`window`] keeps slices, sessions and timers for each key and decides which windows
 //! a row is in; [`aggregate`] keeps the partial aggregates themselves, in typed columns of cells.
-//! [`over`], [`topn`], [`latest`] and [`regroup`] are the kernels beside the window kernel.
+//! [`over`], [`topn`], [`latest`] and [`regroup`] are the kernels beside the window kernel. All of
+//! them save their state as bytes and load it again, at another number of shards too: [`share`]
+//! says which keys a shard takes.
 
 pub mod aggregate;
 pub mod change;
@@ -18,6 +20,8 @@ pub mod latest;
 pub mod over;
 pub mod regroup;
 mod rows;
+mod saved;
+pub mod share;
 pub mod spec;
 pub mod topn;
 pub mod window;

@@ -4,6 +4,8 @@
 //! A group is one cell and a count of its rows. It goes when the last row is taken back, when
 //! its windows' end has passed (`window_end`), or `state_ttl` after its newest row.
 
+mod save;
+
 use crate::aggregate::Cell;
 use crate::change::{Changes, OperatorStats, RowState};
 use crate::input::Input;
@@ -92,6 +94,8 @@ pub struct RegroupOperator {
     frontier: EventTime,
     watermark: EventTime,
     late_rows: u64,
+    /// The reader may have any group.
+    standing: bool,
 }
 
 impl RegroupOperator {
@@ -118,6 +122,7 @@ impl RegroupOperator {
             frontier: NO_TIME,
             watermark: NO_TIME,
             late_rows: 0,
+            standing: false,
             spec,
         }
     }
@@ -190,6 +195,9 @@ impl RegroupOperator {
                 group.event = true;
                 self.dirty.event.push_back(slot);
             }
+            if self.standing {
+                self.assume_live(slot);
+            }
             self.arm(slot);
         }
         self.cells.apply(&rows, &cells, input, false, Part::All);
@@ -229,6 +237,7 @@ impl RegroupOperator {
             if ends[row as usize] <= group.last_end {
                 continue;
             }
+            self.keys.touch(key);
             group.last_end = ends[row as usize];
             group.newest = group.newest.max(group.last_end);
             if group.live && !group.event && !group.expiry {
@@ -240,6 +249,15 @@ impl RegroupOperator {
 
     fn end_clock(&self, end: EventTime, after: i64) -> EventTime {
         end.saturating_add(after).saturating_sub(WINDOW_TIME_GAP)
+    }
+
+    /// Windows end by the watermark, a group without one lives by the frontier.
+    fn clock_at(&self, frontier: EventTime, watermark: EventTime) -> EventTime {
+        if self.spec.window_end.is_some() {
+            watermark
+        } else {
+            frontier
+        }
     }
 
     /// When a group is due: to be emitted first, or to go.
@@ -275,12 +293,7 @@ impl RegroupOperator {
         self.frontier = self.frontier.max(frontier);
         self.watermark = self.watermark.max(watermark);
         let mut budget = budget;
-        // Windows end by the watermark, a group without one lives by the frontier.
-        let clock = if self.spec.window_end.is_some() {
-            self.watermark
-        } else {
-            self.frontier
-        };
+        let clock = self.clock_at(self.frontier, self.watermark);
         while budget > 0 {
             let Some(timer) = self.wheel.pop(clock) else {
                 return false;
@@ -370,6 +383,10 @@ impl RegroupOperator {
             let urgent = std::mem::take(&mut group.event);
             group.expiry = false;
             looked_at.push(slot);
+            if urgent {
+                // Time alone will not take it again.
+                self.keys.touch(key);
+            }
             let live = group.rows > 0;
             if !live && !group.live {
                 continue;

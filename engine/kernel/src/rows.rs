@@ -2,11 +2,16 @@
 //! again. The bytes are arrow's row format, so equal bytes are equal rows, and bytes made with
 //! an order compare as that order wants.
 
+use crate::aggregate::StateError;
+use crate::share::guarded;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{SortOptions, take};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
+
+/// Saved rows are checked so many at a time, so that they need no second copy of all of them.
+const CHECKED_AT_ONCE: usize = 4096;
 
 /// Turns columns into rows of bytes and back.
 #[derive(Debug)]
@@ -60,6 +65,19 @@ impl RowCodec {
         let parser = self.converter.parser();
         self.converter
             .convert_rows(rows.into_iter().map(|bytes| parser.parse(bytes)))
+    }
+}
+
+impl RowCodec {
+    /// The columns of rows that may be broken.
+    pub(crate) fn decode_saved(&self, rows: &[&[u8]]) -> Result<Vec<ArrayRef>, StateError> {
+        guarded(|| self.decode(rows.iter().copied()))
+    }
+
+    /// Checks that rows can be decoded.
+    pub(crate) fn check_saved(&self, rows: &[&[u8]]) -> Result<(), StateError> {
+        rows.chunks(CHECKED_AT_ONCE)
+            .try_for_each(|rows| self.decode_saved(rows).map(drop))
     }
 }
 

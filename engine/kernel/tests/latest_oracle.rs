@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
 
+mod save_through;
+
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proptest::prelude::*;
+use save_through::Saves;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_core::time::NO_TIME;
@@ -90,12 +93,16 @@ proptest! {
         arrivals in prop::collection::vec(("[a-d]", 0..50i64), 0..60),
         sizes in prop::collection::vec(1..8usize, 1..20),
         state_ttl in prop::option::of(1..30i64),
+        seed: u64,
     ) {
         // Each row has a value and a seq of its own; several share a time.
         let rows: Vec<Row> = arrivals.into_iter().enumerate()
             .map(|(at, (key, time))| (key, at as i64, time, (at as u64 * 7) % 61))
             .collect();
-        let mut operator = LatestOperator::new(schema(), vec![1], state_ttl).unwrap();
+        let new = || LatestOperator::new(schema(), vec![1], state_ttl).unwrap();
+        let mut operator = new();
+        // What time alone did may be told again after saves of changes.
+        let mut saves = Saves::new(seed, state_ttl.is_none());
         let mut reader = BTreeMap::new();
         let (mut done, mut sizes) = (0, sizes.into_iter().cycle());
         let mut frontier = NO_TIME;
@@ -103,7 +110,9 @@ proptest! {
             let upto = (done + sizes.next().unwrap()).min(rows.len());
             feed(&mut operator, &rows[done..upto], None);
             frontier = rows[..upto].iter().map(|row| row.2).max().unwrap();
+            saves.step(&mut operator, new);
             operator.advance(frontier, NO_TIME);
+            saves.step(&mut operator, new);
             // Several batches may pass before anybody reads.
             if upto % 3 > 0 {
                 read(&mut operator, &mut reader);
@@ -127,8 +136,12 @@ proptest! {
     fn rows_taken_back_uncover_the_one_before(
         steps in prop::collection::vec(("[a-c]", 0..12i64, prop::bool::weighted(0.4), 0..4i64), 0..80),
         state_ttl in prop::option::of(5..60i64),
+        seed: u64,
     ) {
-        let mut operator = LatestOperator::new(schema(), vec![1], state_ttl).unwrap();
+        let new = || LatestOperator::new(schema(), vec![1], state_ttl).unwrap();
+        let mut operator = new();
+        // What time alone did may be told again after saves of changes.
+        let mut saves = Saves::new(seed, state_ttl.is_none());
         let mut reader = BTreeMap::new();
         let mut rows: Vec<Row> = Vec::new();
         let (mut watermark, mut frontier) = (0, 0);
@@ -144,10 +157,12 @@ proptest! {
                 rows.push(row);
             }
             watermark += moved;
+            saves.step(&mut operator, new);
             operator.advance(frontier, watermark);
             read(&mut operator, &mut reader);
             prop_assert_eq!(&reader, &oracle(&rows, state_ttl, frontier));
         }
+        // Of the operator since its last restore.
         prop_assert_eq!(operator.stats().unknown_retractions, 0);
     }
 }
@@ -188,4 +203,34 @@ fn the_same_row_again_is_no_change_but_an_equal_newer_one_moves_the_end() {
         (changes.states, changes.urgent),
         (vec![RowState::Empty], vec![false])
     );
+}
+
+#[test]
+fn a_key_that_the_reader_may_have_is_told_gone() {
+    let mut operator = LatestOperator::new(schema(), vec![1], Some(10)).unwrap();
+    operator.advance(100, NO_TIME);
+    operator.assume_standing(true);
+    // One comes too late to count, one comes and ends between two reads, one stays.
+    let rows: [Row; 3] = [
+        ("late".into(), 1, 50, 0),
+        ("ends".into(), 2, 95, 0),
+        ("stays".into(), 3, 105, 0),
+    ];
+    feed(&mut operator, &rows, None);
+    operator.advance(106, NO_TIME);
+    let changes = operator.take_changes(9).unwrap().unwrap();
+    let told: BTreeMap<&str, RowState> = changes.keys[0]
+        .as_string::<i32>()
+        .iter()
+        .flatten()
+        .zip(changes.states.iter().copied())
+        .collect();
+    let wanted = [
+        ("ends", RowState::Empty),
+        ("late", RowState::Empty),
+        ("stays", RowState::Live),
+    ];
+    assert_eq!(told, BTreeMap::from(wanted));
+    assert!(operator.take_changes(9).unwrap().is_none());
+    assert_eq!(operator.stats().keys, 1);
 }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
 
+mod save_through;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use proptest::prelude::*;
+use save_through::Saves;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_core::Op;
@@ -184,12 +187,16 @@ proptest! {
         descending: bool,
         nulls_first: bool,
         rank in prop::sample::select(vec![Rank::Unused, Rank::Column, Rank::Key]),
+        seed: u64,
     ) {
         let spec = spec(limit, descending, nulls_first, rank);
-        let mut operator = TopNOperator::new(schema(), spec.clone()).unwrap();
+        let new = || TopNOperator::new(schema(), spec.clone()).unwrap();
+        let mut operator = new();
+        let mut saves = Saves::new(seed, true);
         let mut rows = BTreeMap::new();
         let mut reader = Reader::default();
         for step in steps {
+            saves.step(&mut operator, new);
             match step {
                 Step::Upsert(row) => {
                     operator.process(&batch(std::slice::from_ref(&row)), &[Op::Upsert], None).unwrap();
@@ -392,4 +399,40 @@ fn wrong_columns_are_refused() {
             .process(&RecordBatch::new_empty(schema), &[Op::Upsert], None)
             .is_err()
     );
+}
+
+#[test]
+fn a_row_that_the_reader_may_have_is_deleted_where_it_is_not_shown() {
+    for rank in [Rank::Unused, Rank::Column] {
+        let mut operator = TopNOperator::new(schema(), spec(1, true, false, rank)).unwrap();
+        let row = |id: &str, score| -> Row { (id.to_owned(), 1, Some(score), 0) };
+        operator
+            .process(&batch(&[row("held", 1)]), &[Op::Upsert], None)
+            .unwrap();
+        operator.assume_standing(true);
+        let rows = [row("first", 9), row("behind", 5), row("unknown", 0)];
+        let ops = [Op::Upsert, Op::Upsert, Op::Delete];
+        operator.process(&batch(&rows), &ops, None).unwrap();
+        operator.refresh();
+        let changes = operator.take_changes(9).unwrap().unwrap();
+        let mut told: Vec<(String, Op)> = read(&changes.rows)
+            .into_iter()
+            .zip(changes.ops)
+            .map(|((row, _), op)| (row.0, op))
+            .collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        let wanted = [
+            ("behind", Op::Delete),
+            ("first", Op::Upsert),
+            ("held", Op::Delete),
+            ("unknown", Op::Delete),
+        ];
+        assert_eq!(told, wanted.map(|(id, op)| (id.to_owned(), op)));
+        operator.assume_standing(false);
+        // What is known now is not told again.
+        operator
+            .process(&batch(&[row("first", 9)]), &[Op::Upsert], None)
+            .unwrap();
+        assert!(operator.take_changes(9).unwrap().is_none());
+    }
 }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod save_through;
 mod window_support;
 
+use save_through::Saves;
 use std::collections::BTreeMap;
 use tidewheel_core::time::NO_TIME;
 use tidewheel_kernel::change::RowState;
 use tidewheel_kernel::regroup::{RegroupOperator, RegroupSpec};
+use tidewheel_kernel::share::Share;
 use tidewheel_kernel::spec::Emit;
 use window_support::*;
 
@@ -61,7 +64,9 @@ fn take(operator: &mut RegroupOperator, max: usize, shown: &mut BTreeMap<u32, Va
 fn groups_over_a_changelog_are_those_of_the_rows_left() {
     for seed in 0..500 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut operator = RegroupOperator::new(encoder(), spec(true));
+        let new = || RegroupOperator::new(encoder(), spec(true));
+        let mut operator = new();
+        let mut saves = Saves::new(seed, true);
         let mut rows: Vec<Row> = Vec::new();
         let mut alive: Vec<Row> = Vec::new();
         let mut shown = BTreeMap::new();
@@ -81,7 +86,9 @@ fn groups_over_a_changelog_are_those_of_the_rows_left() {
                     new
                 });
             }
+            saves.step(&mut operator, new);
             operator.process(&Batch::new(&batch, 1).input(0, true));
+            saves.step(&mut operator, new);
             rows.extend(batch);
             if random.bool() {
                 take(&mut operator, random.usize(1..5), &mut shown);
@@ -109,13 +116,17 @@ fn a_lifetime_group_starts_anew_after_its_ttl() {
     let ttl = 50 * UNIT;
     for seed in 0..500 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut operator = RegroupOperator::new(
-            encoder(),
-            RegroupSpec {
-                state_ttl: Some(ttl),
+        let new = || {
+            let state_ttl = Some(ttl);
+            let spec = RegroupSpec {
+                state_ttl,
                 ..spec(false)
-            },
-        );
+            };
+            RegroupOperator::new(encoder(), spec)
+        };
+        let mut operator = new();
+        // What time alone did may be told again after saves of changes.
+        let mut saves = Saves::new(seed, false);
         let mut lives: BTreeMap<u32, Vec<Row>> = BTreeMap::new();
         let mut shown = BTreeMap::new();
         let mut time = 0;
@@ -137,6 +148,9 @@ fn a_lifetime_group_starts_anew_after_its_ttl() {
             }
             operator.process(&Batch::new(&batch, 1).input(0, false));
             time += random.i64(0..40) * UNIT;
+            saves.step(&mut operator, new);
+            operator.advance(time, NO_TIME, 1);
+            saves.step(&mut operator, new);
             while operator.advance(time, NO_TIME, random.usize(1..5)) {}
             while take(&mut operator, random.usize(1..5), &mut shown) {}
             lives.retain(|_, life| life.last().unwrap().time + ttl > time);
@@ -153,6 +167,38 @@ fn a_lifetime_group_starts_anew_after_its_ttl() {
             assert_eq!(operator.stats().keys, wanted.len() as u64);
         }
     }
+}
+
+/// The operator as it is after a restart.
+fn through(operator: &mut RegroupOperator, new: impl Fn() -> RegroupOperator) -> RegroupOperator {
+    let mut saved = Vec::new();
+    operator.save(&mut saved);
+    let mut again = new();
+    again.load(&[&saved], &Share::all()).unwrap();
+    again
+}
+
+#[test]
+fn a_group_that_the_reader_may_have_is_told_gone() {
+    let mut operator = RegroupOperator::new(
+        encoder(),
+        RegroupSpec {
+            filter: None,
+            ..spec(true)
+        },
+    );
+    operator.assume_standing(true);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut rows = vec![row(&mut random, 0, 1)];
+    rows.push(Row {
+        retract: true,
+        ..rows[0].clone()
+    });
+    operator.process(&Batch::new(&rows, 1).input(0, true));
+    let changes = operator.take_changes(9, true).unwrap();
+    assert_eq!(changes.states, [RowState::Empty]);
+    assert!(operator.take_changes(9, true).is_none());
+    assert_eq!(operator.stats().keys, 0);
 }
 
 #[test]
@@ -173,15 +219,16 @@ fn a_group_of_a_window_is_emitted_at_its_end_and_then_forgotten() {
             end + 9 * UNIT,
         ),
     ] {
-        let mut operator = RegroupOperator::new(
-            encoder(),
-            RegroupSpec {
+        let new = || {
+            let spec = RegroupSpec {
                 window_end: Some(0),
                 filter: None,
                 emit,
                 ..spec(false)
-            },
-        );
+            };
+            RegroupOperator::new(encoder(), spec)
+        };
+        let mut operator = new();
         let mut random = fastrand::Rng::with_seed(1);
         let mut rows: Vec<Row> = (0..5)
             .map(|seq| row(&mut random, end - UNIT, seq))
@@ -196,8 +243,12 @@ fn a_group_of_a_window_is_emitted_at_its_end_and_then_forgotten() {
         );
         let mut shown = BTreeMap::new();
         while operator.advance(end, when - 1, 10) {}
+        operator = through(&mut operator, new);
         assert!(!take(&mut operator, 10, &mut shown));
+        operator.advance(end, when, 1);
+        operator = through(&mut operator, new);
         while operator.advance(end, when, 10) {}
+        operator = through(&mut operator, new);
         while take(&mut operator, 10, &mut shown) {}
         assert_eq!(
             shown.values().map(|values| values[0].unwrap()).sum::<i64>(),

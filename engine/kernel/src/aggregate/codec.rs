@@ -8,7 +8,7 @@ use super::StateError;
 use tidewheel_core::time::Order;
 
 /// A cursor over saved bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -23,6 +23,16 @@ impl<'a> Reader<'a> {
     /// How many bytes were read.
     pub(crate) fn used(&self) -> usize {
         self.at
+    }
+
+    /// The bytes that were not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Whether all was read.
+    pub(crate) fn is_done(&self) -> bool {
+        self.at == self.bytes.len()
     }
 
     /// The next `count` bytes.
@@ -97,6 +107,11 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
+    /// A cursor over bytes that stand behind their length.
+    pub(crate) fn sized(&mut self) -> Result<Self, StateError> {
+        Ok(Self::new(self.bytes()?))
+    }
+
     /// Bytes behind their length.
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], StateError> {
         let count = self.count(1)?;
@@ -129,4 +144,13 @@ pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Writes what `write` appends behind its length; [`Reader::sized`] reads it.
+pub(crate) fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    put_u32(out, 0);
+    write(out);
+    let length = u32::try_from(out.len() - at - size_of::<u32>()).unwrap_or(u32::MAX);
+    out[at..at + size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
 }

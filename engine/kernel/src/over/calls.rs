@@ -276,6 +276,16 @@ impl Calls {
         }
     }
 
+    /// The stores that keep cells for each key.
+    pub(super) fn running_stores(&mut self) -> impl Iterator<Item = &mut Box<dyn CellStore>> {
+        self.calls
+            .iter_mut()
+            .filter_map(|call| match &mut call.kind {
+                CallKind::Running { aggregate, .. } => Some(&mut aggregate.store),
+                _ => None,
+            })
+    }
+
     /// Makes cells for keys `0..count`.
     pub(super) fn grow(&mut self, count: usize) {
         self.running(|store| store.grow(2 * count));
@@ -314,12 +324,8 @@ impl Calls {
         stores.sum()
     }
 
-    fn running(&mut self, mut action: impl FnMut(&mut dyn CellStore)) {
-        for call in &mut self.calls {
-            if let CallKind::Running { aggregate, .. } = &mut call.kind {
-                action(aggregate.store.as_mut());
-            }
-        }
+    fn running(&mut self, action: impl FnMut(&mut Box<dyn CellStore>)) {
+        self.running_stores().for_each(action);
     }
 }
 

@@ -1,11 +1,14 @@
 //! The operator of OVER: rows in, a changelog of rows with their calls' values out.
 
+mod save;
+
 use super::OverCall;
 use super::calls::{CallKind, Calls, KeyWork, Lagged, Work, lagged};
 use super::state::{Entry, KeyState, Open};
 use crate::change::OperatorStats;
 use crate::input::Input;
 use crate::rows::{RowCodec, select};
+use crate::saved::ChangedKeys;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -50,6 +53,8 @@ pub struct OverOperator {
     late_rows: u64,
     rows_held: u64,
     bytes: usize,
+    /// What changed since the last save, where there was one.
+    changed: Option<ChangedKeys>,
 }
 
 impl OverOperator {
@@ -93,6 +98,7 @@ impl OverOperator {
             late_rows: 0,
             rows_held: 0,
             bytes: 0,
+            changed: None,
         })
     }
 
@@ -440,6 +446,21 @@ impl OverOperator {
         if state.rows.capacity() > 4 * state.rows.len() {
             state.rows.shrink_to_fit();
         }
+        if state.done == state.rows.len() && state.has_head {
+            state.has_head = false;
+            self.calls.clear_head(slot);
+        }
+        if let Some(next) = self.next_due(slot) {
+            self.set_timer(slot, next);
+        } else if self.states[slot as usize].rows.is_empty() && !needs.key {
+            self.release(slot);
+        }
+    }
+
+    /// When the next row of a key becomes final, or needless.
+    fn next_due(&self, slot: u32) -> Option<EventTime> {
+        let needs = self.calls.needs;
+        let state = &self.states[slot as usize];
         let next_open = state.rows.get(state.done).map(|entry| entry.order.time);
         let next_old = match (needs.range, state.rows.front()) {
             (Some(range), Some(entry)) if state.done as u64 > needs.rows => {
@@ -447,19 +468,12 @@ impl OverOperator {
             }
             _ => None,
         };
-        if next_open.is_none() && state.has_head {
-            state.has_head = false;
-            self.calls.clear_head(slot);
-        }
-        if let Some(next) = next_open.into_iter().chain(next_old).min() {
-            self.set_timer(slot, next);
-        } else if self.states[slot as usize].rows.is_empty() && !needs.key {
-            self.release(slot);
-        }
+        next_open.into_iter().chain(next_old).min()
     }
 
     fn slot(&mut self, key: &[u8]) -> u32 {
         if let Some(&slot) = self.by_key.get(key) {
+            self.touch(slot);
             return slot;
         }
         let state = KeyState::new(key.into(), self.calls.lag_offsets.len());
@@ -472,7 +486,14 @@ impl OverOperator {
         };
         self.bytes += 2 * key.len();
         self.by_key.insert(key.into(), slot);
+        self.touch(slot);
         slot
+    }
+
+    fn touch(&mut self, slot: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.touch(slot);
+        }
     }
 
     fn release(&mut self, slot: u32) {
@@ -482,6 +503,11 @@ impl OverOperator {
         self.bytes -= 2 * old.key.len();
         self.calls.clear(slot);
         self.free.push(slot);
+        if let Some(changed) = &mut self.changed
+            && !changed.forget(slot, &old.key, self.by_key.len())
+        {
+            self.changed = None;
+        }
     }
 
     fn set_timer(&mut self, slot: u32, due: EventTime) {

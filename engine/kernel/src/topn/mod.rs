@@ -6,10 +6,12 @@
 //! what came and went between two calls is never seen.
 
 mod partition;
+mod save;
 mod show;
 
 use crate::change::OperatorStats;
 use crate::rows::RowCodec;
+use crate::saved::ChangedKeys;
 use crate::spec::WINDOW_TIME_GAP;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::SortOptions;
@@ -107,6 +109,12 @@ pub struct TopNOperator {
     unknown_retractions: u64,
     /// Of the rows held, estimated.
     bytes: usize,
+    /// How many of the spec's partition columns were given.
+    own_columns: usize,
+    /// The reader may have any row.
+    standing: bool,
+    /// What changed since the last save, where there was one.
+    changed: Option<ChangedKeys>,
 }
 
 impl TopNOperator {
@@ -116,6 +124,7 @@ impl TopNOperator {
     /// A column index is out of range, a type has no row format, or the window's end is no
     /// Timestamp(Microsecond).
     pub fn new(schema: SchemaRef, mut spec: TopNSpec) -> Result<Self, ArrowError> {
+        let own_columns = spec.partition.len();
         if let Some(end) = spec.window_end {
             let data_type = column_type(&schema, end)?;
             if !matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
@@ -166,6 +175,9 @@ impl TopNOperator {
             late_rows: 0,
             unknown_retractions: 0,
             bytes: 0,
+            own_columns,
+            standing: false,
+            changed: None,
         })
     }
 
@@ -217,6 +229,9 @@ impl TopNOperator {
                 Op::Delete => {
                     if !self.remove(identity) {
                         self.unknown_retractions += 1;
+                        if self.standing {
+                            self.assume_gone(identity, rows.row(at));
+                        }
                     }
                 }
                 Op::Upsert => {
@@ -263,11 +278,15 @@ impl TopNOperator {
     pub fn refresh(&mut self) {
         let mut partitions: Vec<u32> = self.by_partition.values().copied().collect();
         partitions.sort_unstable();
-        self.again.clear();
+        self.again.retain(|change| change.op == Op::Delete);
         for partition in partitions {
             let shown = self.partitions[partition as usize].shown();
             let by_rank = matches!(self.spec.rank, Rank::Key);
             for (rank, row) in (1..).zip(shown) {
+                if self.shown.is_assumed(&row.identity) {
+                    // What became of it is told in any case.
+                    continue;
+                }
                 let held = self.by_identity.get(&row.identity);
                 let empty_at = held.and_then(|(partition, place)| {
                     Some(self.partitions[*partition as usize].row(place)?.empty_at)
@@ -313,6 +332,7 @@ impl TopNOperator {
             let Some(partition) = self.dirty.pop_front() else {
                 break;
             };
+            self.touch(partition);
             let state = &mut self.partitions[partition as usize];
             let first = state.first(self.spec.limit);
             match self.spec.rank {
@@ -381,6 +401,15 @@ impl TopNOperator {
     ) {
         let target = self.partition(partition, end);
         let place: Arc<[u8]> = [order, identity].concat().into();
+        self.touch(target);
+        if self.standing {
+            let row = Row {
+                identity: identity.into(),
+                columns: columns.into(),
+                empty_at,
+            };
+            self.assume_row(target, row);
+        }
         if let Some((held_in, held_at)) = self.by_identity.get(identity)
             && *held_in == target
             && *held_at == place
@@ -417,6 +446,7 @@ impl TopNOperator {
         let Some((partition, place)) = self.by_identity.remove(identity) else {
             return false;
         };
+        self.touch(partition);
         let state = &mut self.partitions[partition as usize];
         self.bytes = self.bytes.saturating_sub(state.remove(&place));
         if state.mark(&place, self.spec.limit) {
@@ -444,9 +474,20 @@ impl TopNOperator {
         partition
     }
 
+    fn touch(&mut self, partition: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.touch(partition);
+        }
+    }
+
     fn drop_partition(&mut self, partition: u32) {
         let state = self.partitions[partition as usize].take();
         self.by_partition.remove(state.key());
+        if let Some(changed) = &mut self.changed
+            && !changed.forget(partition, state.key(), self.by_partition.len())
+        {
+            self.changed = None;
+        }
         self.ends.remove(&(state.end(), partition));
         for (place, row) in state.rows() {
             self.by_identity.remove(&row.identity);

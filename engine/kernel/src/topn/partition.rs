@@ -70,6 +70,20 @@ impl Partition {
         self.dirty
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes a row for one that readers have.
+    pub(super) fn assume(&mut self, row: Row) {
+        self.shown.push(row);
+    }
+
+    /// Marks the partition dirty. True when it was not dirty before.
+    pub(super) fn mark_all(&mut self) -> bool {
+        !std::mem::replace(&mut self.dirty, true)
+    }
+
     /// Its window has passed: it goes once its changes are taken.
     pub(super) fn close(&mut self) {
         self.closed = true;

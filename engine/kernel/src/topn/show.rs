@@ -21,15 +21,20 @@ pub(super) struct Change {
 }
 
 #[derive(Debug)]
-struct ShownRow {
+pub(super) struct ShownRow {
     /// The partition that showed it last: a row may move, and be shown by its new partition
     /// before the old one notices.
-    partition: u32,
-    columns: Arc<[u8]>,
-    rank: i64,
+    pub(super) partition: u32,
+    pub(super) columns: Arc<[u8]>,
+    pub(super) rank: i64,
     /// When it runs empty, as readers were told.
-    empty_at: EventTime,
+    pub(super) empty_at: EventTime,
+    /// Readers may have it, nobody knows how.
+    pub(super) assumed: bool,
 }
+
+/// Rows that readers have, by partition.
+pub(super) type ShownBy<'a> = HashMap<u32, Vec<(&'a Arc<[u8]>, &'a ShownRow)>>;
 
 /// The rows that readers have, by identity.
 #[derive(Debug)]
@@ -88,11 +93,12 @@ impl Shown {
                 columns,
                 rank,
                 empty_at: row.empty_at,
+                assumed: false,
             };
             if let Some(shown) = self.rows.get_mut(&row.identity) {
                 let same = shown.columns == now.columns && (!rank_used || shown.rank == rank);
                 let longer = row.empty_at > shown.empty_at;
-                if same && !(longer && shown.empty_at <= self.frontier) {
+                if same && !shown.assumed && !(longer && shown.empty_at <= self.frontier) {
                     shown.partition = partition;
                     if longer {
                         let identity = Arc::clone(&row.identity);
@@ -110,6 +116,58 @@ impl Shown {
                 op: Op::Upsert,
                 empty_at: row.empty_at,
             });
+        }
+    }
+
+    /// Whether readers have a row.
+    pub(super) fn contains(&self, identity: &[u8]) -> bool {
+        self.rows.contains_key(identity)
+    }
+
+    /// Whether it is only assumed that readers have a row.
+    pub(super) fn is_assumed(&self, identity: &[u8]) -> bool {
+        self.rows.get(identity).is_some_and(|shown| shown.assumed)
+    }
+
+    /// Notes a row that readers have, if nothing is known of it. True if so.
+    pub(super) fn insert_new(&mut self, identity: Arc<[u8]>, row: ShownRow) -> bool {
+        match self.rows.entry(identity) {
+            hashbrown::hash_map::Entry::Occupied(_) => false,
+            hashbrown::hash_map::Entry::Vacant(place) => {
+                place.insert(row);
+                true
+            }
+        }
+    }
+
+    /// The rows by the partition that showed them last, in the order of their identities.
+    pub(super) fn by_partition(&self) -> ShownBy<'_> {
+        let mut by: ShownBy<'_> = HashMap::new();
+        for (identity, row) in &self.rows {
+            by.entry(row.partition).or_default().push((identity, row));
+        }
+        by.values_mut()
+            .for_each(|rows| rows.sort_unstable_by_key(|(identity, _)| *identity));
+        by
+    }
+
+    /// The frontier that was told last.
+    pub(super) fn frontier(&self) -> EventTime {
+        self.frontier
+    }
+
+    /// After rows were loaded: the frontier that was told, and which rows live longer than
+    /// readers were told, where `end_of` knows their ends.
+    pub(super) fn loaded(
+        &mut self,
+        frontier: EventTime,
+        end_of: impl Fn(&[u8], u32) -> Option<EventTime>,
+    ) {
+        self.frontier = self.frontier.max(frontier);
+        for (identity, shown) in &self.rows {
+            if end_of(identity, shown.partition).is_some_and(|end| end > shown.empty_at) {
+                self.longer.insert((shown.empty_at, Arc::clone(identity)));
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! The cells of one set of aggregates: numbering, applying rows, merging, reading.
 
+mod save;
+
 use super::sightings::{Place, Sightings};
 use super::slices::Slice;
+use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
 use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
 use crate::input::Input;
 use crate::spec::{AggregateKind, AggregateSpec};

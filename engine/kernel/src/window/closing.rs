@@ -5,15 +5,18 @@
 //! is added that is late for a window which still waits to be read, that window's value is set
 //! aside.
 
+mod save;
+
 use super::cells::{CellSet, Part};
 use super::entries::Entries;
 use super::grid::{Grid, ROW_TIME_LIMIT, Windows};
 use super::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use super::save::{SavedKeys, SavedLane};
 use super::slices::SliceList;
 use super::table::KeyTable;
 use super::tree::Forest;
 use super::wheel::TimerWheel;
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, StateError};
 use crate::change::{Changes, RowState};
 use crate::input::Input;
 use crate::keys::KeyEncoder;
@@ -83,6 +86,8 @@ pub(crate) struct ClosingLane {
     queue: BTreeMap<(EventTime, u64), Waiting>,
     /// For retracting input: which windows stand as live with the reader.
     shown: Option<BTreeSet<(EventTime, u32)>>,
+    /// The reader may have any window's row.
+    standing: bool,
     arrivals: u64,
     late_rows: u64,
     rows: Vec<u32>,
@@ -115,6 +120,7 @@ impl ClosingLane {
             wheel: TimerWheel::new(),
             queue: BTreeMap::new(),
             shown: spec.retracting.then(BTreeSet::new),
+            standing: false,
             arrivals: 0,
             late_rows: 0,
             rows: Vec::new(),
@@ -431,6 +437,8 @@ impl Lane for ClosingLane {
                 continue;
             };
             self.entries.get_mut(slot).waiting -= 1;
+            // Not to come again after a restore.
+            keys.touch(key);
             looked_at.push(slot);
             let cell = match value {
                 Value::Frozen(cell) => {
@@ -454,7 +462,7 @@ impl Lane for ClosingLane {
                 } else {
                     shown.remove(&(end, slot))
                 };
-                if !live && !before {
+                if !live && !before && !self.standing {
                     continue;
                 }
             } else if !live {
@@ -509,6 +517,18 @@ impl Lane for ClosingLane {
 
     fn mark(&mut self, _view: usize, _slots: &[u32]) {
         // A window's end does not move.
+    }
+
+    fn assume_standing(&mut self, _view: usize, on: bool) {
+        self.standing = on;
+    }
+
+    fn save(&mut self, _views: &[usize], keys: &SavedKeys, out: &mut Vec<u8>) {
+        self.save_lane(keys, out);
+    }
+
+    fn load(&mut self, saved: &mut [SavedLane<'_>], keys: &mut KeyTable) -> Result<(), StateError> {
+        self.load_lane(saved, keys)
     }
 
     fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {

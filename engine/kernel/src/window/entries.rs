@@ -90,6 +90,12 @@ impl<E: Default> Entries<E> {
         slot
     }
 
+    /// Makes room for so many more entries.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        self.items.reserve(entries);
+        self.keys.reserve(entries);
+    }
+
     pub(crate) fn get(&self, slot: u32) -> &E {
         &self.items[slot as usize]
     }

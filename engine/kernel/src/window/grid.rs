@@ -1,5 +1,6 @@
 //! Where windows and slices lie: arithmetic on event time, no state.
 
+use crate::aggregate::StateError;
 use crate::spec::{WINDOW_TIME_GAP, WindowKind, WindowSpec};
 use tidewheel_core::EventTime;
 
@@ -96,6 +97,14 @@ impl Windows {
             } => edge_at(time, slide, offset) + size,
             Self::Cumulate { size, offset, .. } => edge_after(time, size, offset),
         }
+    }
+
+    /// Checks that a window can end at `end`.
+    pub(crate) fn check_end(&self, end: EventTime) -> Result<(), StateError> {
+        if (-CLOCK_LIMIT..=CLOCK_LIMIT).contains(&end) && self.last_end_at(end) == end {
+            return Ok(());
+        }
+        Err(StateError("a window that the set has not".to_owned()))
     }
 
     /// Whether any window holds `time` (a slide longer than the size leaves gaps).

@@ -4,9 +4,10 @@ use super::cells::{CellSet, Part};
 use super::closing::ClosingLane;
 use super::grid::{Grid, Windows};
 use super::moving::MovingLane;
+use super::save::{SavedKeys, SavedLane};
 use super::session::SessionLane;
 use super::table::KeyTable;
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, StateError};
 use crate::change::{Changes, RowState};
 use crate::input::Input;
 use crate::keys::KeyEncoder;
@@ -73,6 +74,13 @@ pub(crate) trait Lane: Send {
     fn remove_view(&mut self, view: usize, keys: &mut KeyTable) -> bool;
     /// The keys have other numbers: `numbers` says which, by the old one.
     fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable);
+    /// Every row of a view that is there or comes counts as one that its reader has.
+    fn assume_standing(&mut self, view: usize, on: bool);
+    /// Appends its state, of these keys; `views` are those of its sets, in the order in which the
+    /// sets are saved.
+    fn save(&mut self, views: &[usize], keys: &SavedKeys, out: &mut Vec<u8>);
+    /// Takes in saved state; only called once, on a lane without keys.
+    fn load(&mut self, saved: &mut [SavedLane<'_>], keys: &mut KeyTable) -> Result<(), StateError>;
     /// Lets go of all keys.
     fn close(&mut self, keys: &mut KeyTable);
     /// Counters.

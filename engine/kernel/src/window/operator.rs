@@ -24,17 +24,18 @@ pub struct LateRows {
     pub rows: Vec<u32>,
 }
 
-struct LaneSlot {
-    filter: Option<usize>,
-    sets: Vec<SetId>,
-    lane: Box<dyn Lane>,
+pub(super) struct LaneSlot {
+    pub(super) filter: Option<usize>,
+    /// Its sets, in the order in which they came.
+    pub(super) sets: Vec<SetId>,
+    pub(super) lane: Box<dyn Lane>,
 }
 
 /// Which lane and view a set is.
 #[derive(Debug, Clone, Copy)]
-struct SetPlace {
-    lane: usize,
-    view: usize,
+pub(super) struct SetPlace {
+    pub(super) lane: usize,
+    pub(super) view: usize,
 }
 
 /// One shard's share of one (input, key): keyed windows for all sets that group by that key.
@@ -44,12 +45,12 @@ struct SetPlace {
 /// [`take_changes`](Self::take_changes) and [`take_freed`](Self::take_freed). Values are
 /// computed when they are read, at the frontier and watermark of the last `advance`.
 pub struct WindowOperator {
-    encoder: KeyEncoder,
-    keys: KeyTable,
-    lanes: Vec<Option<LaneSlot>>,
-    sets: Vec<Option<SetPlace>>,
-    frontier: EventTime,
-    watermark: EventTime,
+    pub(super) encoder: KeyEncoder,
+    pub(super) keys: KeyTable,
+    pub(super) lanes: Vec<Option<LaneSlot>>,
+    pub(super) sets: Vec<Option<SetPlace>>,
+    pub(super) frontier: EventTime,
+    pub(super) watermark: EventTime,
     found: Vec<u32>,
     chosen: Vec<KeyedRow>,
 }
@@ -95,6 +96,7 @@ impl WindowOperator {
     /// there already, from the rows that the running set has seen. Else it starts without rows.
     /// Costs a step for each key where it joins.
     pub fn add_set(&mut self, spec: &SetSpec) -> SetId {
+        self.keys.note_changes(false);
         let place = self.place(spec);
         let set = SetId(self.sets.len() as u32);
         self.sets.push(Some(place));
@@ -102,7 +104,7 @@ impl WindowOperator {
         set
     }
 
-    fn enter(&mut self, place: SetPlace, set: SetId) {
+    pub(super) fn enter(&mut self, place: SetPlace, set: SetId) {
         if let Some(slot) = &mut self.lanes[place.lane] {
             slot.sets.push(set);
         }
@@ -128,7 +130,7 @@ impl WindowOperator {
     }
 
     /// The number of a new lane; that of one that has ended is used again.
-    fn add_lane(&mut self, slot: LaneSlot) -> usize {
+    pub(super) fn add_lane(&mut self, slot: LaneSlot) -> usize {
         match self.lanes.iter().position(Option::is_none) {
             Some(lane) => {
                 self.lanes[lane] = Some(slot);
@@ -149,6 +151,7 @@ impl WindowOperator {
     /// the time that their own operator had reached, and wait where that is ahead of this one's.
     /// Costs a step for each key of `other`; slices are not shared with sets of this operator.
     pub fn absorb(&mut self, mut other: Self) -> Vec<SetId> {
+        self.keys.note_changes(false);
         other.keys.sweep();
         let numbers = self.keys.adopt(&other.keys);
         let mut places = Vec::with_capacity(other.lanes.len());
@@ -189,6 +192,7 @@ impl WindowOperator {
         let Some(place) = self.sets.get_mut(set.0 as usize).and_then(Option::take) else {
             return;
         };
+        self.keys.note_changes(false);
         let Some(slot) = &mut self.lanes[place.lane] else {
             return;
         };
@@ -325,6 +329,18 @@ impl WindowOperator {
             && let Some(slot) = &mut self.lanes[place.lane]
         {
             slot.lane.refresh(place.view);
+        }
+    }
+
+    /// While on, every row of a set that is there or comes is taken for one that its reader has,
+    /// as after a restore the reader may have rows that the state lacks: one that comes and goes
+    /// between two reads, or comes too late to count, is reported as empty instead of not at all.
+    /// Rows of windows that retract nothing are not reported as empty in any case.
+    pub fn assume_standing(&mut self, set: SetId, on: bool) {
+        if let Some(place) = self.sets.get(set.0 as usize).copied().flatten()
+            && let Some(slot) = &mut self.lanes[place.lane]
+        {
+            slot.lane.assume_standing(place.view, on);
         }
     }
 

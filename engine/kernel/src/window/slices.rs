@@ -122,6 +122,16 @@ impl SliceList {
         (cell, true)
     }
 
+    /// Makes room for so many slices.
+    pub(crate) fn reserve(&mut self, slices: usize) {
+        self.list.reserve(slices);
+    }
+
+    /// Appends a slice that comes after all others.
+    pub(crate) fn push(&mut self, index: i64, cell: Cell) {
+        self.list.push(Slice::new(index, cell));
+    }
+
     /// Removes slice `index` and hands back its cell.
     pub(crate) fn remove(&mut self, index: i64) -> Option<Cell> {
         let position = self.position(index);

@@ -1,6 +1,7 @@
 //! The keys of an operator: bytes to a dense number and back.
 
 use crate::keys::Keys;
+use crate::saved::ChangedKeys;
 use hashbrown::HashTable;
 
 /// Set in an entry's `uses` while it stands in the list of keys that nothing uses.
@@ -26,6 +27,8 @@ pub(crate) struct KeyTable {
     free: Vec<u32>,
     /// Keys that had no users at some time since the last sweep.
     unused: Vec<u32>,
+    /// What changed since the last save, where there was one.
+    changed: Option<ChangedKeys>,
 }
 
 /// Forgotten keys' bytes are kept until there are this many, and more than of live ones.
@@ -34,7 +37,9 @@ const GARBAGE_MIN: u64 = 1 << 16;
 impl KeyTable {
     /// The number of a row's key, made if it is new. A new key has no users.
     pub(crate) fn find_or_insert(&mut self, keys: &Keys, row: usize) -> u32 {
-        self.number(keys.key(row), keys.hash(row))
+        let slot = self.number(keys.key(row), keys.hash(row));
+        self.touch(slot);
+        slot
     }
 
     /// The number of a row's key, if it has one.
@@ -50,7 +55,8 @@ impl KeyTable {
         found.copied()
     }
 
-    fn number(&mut self, key: &[u8], hash: u64) -> u32 {
+    /// The number of a key, made if it is new.
+    pub(crate) fn number(&mut self, key: &[u8], hash: u64) -> u32 {
         if let Some(slot) = self.known(key, hash) {
             return slot;
         }
@@ -76,6 +82,38 @@ impl KeyTable {
         self.table
             .insert_unique(hash, slot, |&slot| places[slot as usize].hash);
         slot
+    }
+
+    /// Makes room for so many more keys of so many bytes.
+    pub(crate) fn reserve(&mut self, keys: usize, bytes: usize) {
+        let places = &self.places;
+        self.table.reserve(keys, |&slot| places[slot as usize].hash);
+        self.places.reserve(keys);
+        self.bytes.reserve(bytes);
+    }
+
+    /// Notes that what a key holds changed in a way that time alone will not repeat.
+    pub(crate) fn touch(&mut self, slot: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.touch(slot);
+        }
+    }
+
+    /// What changed since the last save; `None` if all is to be saved.
+    pub(crate) fn changed(&self) -> Option<&ChangedKeys> {
+        self.changed.as_ref()
+    }
+
+    /// Notes changes from here on, or, with `false`, no more: then the next save is a whole one.
+    pub(crate) fn note_changes(&mut self, on: bool) {
+        self.changed = on.then(ChangedKeys::default);
+    }
+
+    /// The numbers in use, ascending.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        (0..self.places.len() as u32)
+            .filter(|&slot| self.places[slot as usize].uses != NEVER)
+            .collect()
     }
 
     /// Takes in the keys of another table, which have no users here yet. Gives the number of each
@@ -135,6 +173,12 @@ impl KeyTable {
             entry.remove();
             self.places[slot as usize].uses = NEVER;
             self.free.push(slot);
+            if let Some(changed) = &mut self.changed {
+                let key = &self.bytes[range(&place)];
+                if !changed.forget(slot, key, self.table.len()) {
+                    self.changed = None;
+                }
+            }
             self.garbage += u64::from(place.len);
             if self.garbage > GARBAGE_MIN && self.garbage * 2 > self.bytes.len() as u64 {
                 self.compact();
@@ -159,6 +203,7 @@ impl KeyTable {
             + self.places.capacity() * size_of::<Place>()
             + self.free.capacity() * size_of::<u32>()
             + self.table.allocation_size()
+            + self.changed.as_ref().map_or(0, ChangedKeys::state_bytes)
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod late;
 mod read;
+mod save;
+mod standing;
 mod views;
 
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, StateError};
 use crate::change::Changes;
 use crate::input::Input;
 use crate::keys::KeyEncoder;
@@ -17,6 +19,7 @@ use crate::window::cells::{CellSet, Part};
 use crate::window::entries::{DirtyLists, Entries};
 use crate::window::grid::{Grid, MovingWindow, Pick, ROW_TIME_LIMIT, Windows};
 use crate::window::lane::{KeyedRow, Lane, LaneStats};
+use crate::window::save::{SavedKeys, SavedLane};
 use crate::window::slices::SliceList;
 use crate::window::table::KeyTable;
 use crate::window::tree::Forest;
@@ -102,6 +105,8 @@ pub(crate) struct MovingLane {
     /// When the input's end closed all windows.
     ended: Option<EventTime>,
     views: Vec<View>,
+    /// Views whose readers may have any row.
+    standing: u16,
     cells: CellSet,
     forest: Forest,
     entries: Entries<Entry>,
@@ -145,6 +150,7 @@ impl MovingLane {
             untouched: true,
             ended: None,
             views: Vec::new(),
+            standing: 0,
             cells: CellSet::new(&spec.aggregates, spec.retracting),
             forest: Forest::default(),
             entries: Entries::new(),
@@ -367,6 +373,9 @@ impl Lane for MovingLane {
         late: &mut Vec<u32>,
     ) {
         self.untouched = false;
+        if self.standing != 0 {
+            self.assume_keys_live(rows, keys);
+        }
         let first_needed = self.first_needed();
         // Rows come mostly in order: the last row's slice is the next one's.
         let (mut start, mut end, mut index) = (0, 0, 0);
@@ -559,6 +568,18 @@ impl Lane for MovingLane {
 
     fn set_keep(&mut self, view: usize, keep: bool) {
         self.views[view].keep = keep;
+    }
+
+    fn assume_standing(&mut self, view: usize, on: bool) {
+        self.set_standing(view, on);
+    }
+
+    fn save(&mut self, views: &[usize], keys: &SavedKeys, out: &mut Vec<u8>) {
+        self.save_lane(views, keys, out);
+    }
+
+    fn load(&mut self, saved: &mut [SavedLane<'_>], keys: &mut KeyTable) -> Result<(), StateError> {
+        self.load_lane(saved, keys)
     }
 
     fn try_join(&mut self, spec: &SetSpec, _keys: &mut KeyTable) -> Option<usize> {

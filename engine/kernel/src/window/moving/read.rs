@@ -40,6 +40,10 @@ impl MovingLane {
             entry.event &= !bit;
             entry.expiry &= !bit;
             looked_at.push(slot);
+            if urgent {
+                // Time alone will not take it again.
+                keys.touch(key);
+            }
             let View {
                 window,
                 mut range,

@@ -174,6 +174,7 @@ impl MovingLane {
     /// Ends a view and frees what it alone needed. True if none is left.
     pub(super) fn end_view(&mut self, view: usize, keys: &mut KeyTable) -> bool {
         self.views[view].removed = true;
+        self.standing &= !(1 << view);
         self.views[view].dirty = DirtyLists::default();
         self.entries.remove_reader(view);
         if self.views.iter().all(|view| view.removed) {

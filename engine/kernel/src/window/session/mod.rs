@@ -6,8 +6,9 @@
 //! late by then. (One that also joins an open session joins that one only.)
 
 mod queue;
+mod save;
 
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, StateError};
 use crate::change::Changes;
 use crate::input::Input;
 use crate::keys::KeyEncoder;
@@ -16,6 +17,7 @@ use crate::window::cells::{CellSet, Part};
 use crate::window::entries::{DirtyLists, Entries};
 use crate::window::grid::ROW_TIME_LIMIT;
 use crate::window::lane::{ChangeRows, KeyedRow, Lane, LaneStats};
+use crate::window::save::{SavedKeys, SavedLane};
 use crate::window::table::KeyTable;
 use crate::window::wheel::TimerWheel;
 use smallvec::SmallVec;
@@ -117,6 +119,8 @@ pub(crate) struct SessionLane {
     end_wheel: TimerWheel,
     dirty: DirtyLists,
     keep: bool,
+    /// The reader may have any row.
+    standing: bool,
     queue: BTreeMap<QueueKey, Waiting>,
     arrivals: u64,
     late_rows: u64,
@@ -166,6 +170,7 @@ impl SessionLane {
             end_wheel: TimerWheel::new(),
             dirty: DirtyLists::default(),
             keep: false,
+            standing: false,
             queue: BTreeMap::new(),
             arrivals: 0,
             late_rows: 0,
@@ -196,6 +201,29 @@ impl SessionLane {
     /// When the watermark frees a session.
     fn free_at(&self, session: &Session) -> EventTime {
         (self.end(session) + self.gap).saturating_add(self.lateness) - WINDOW_TIME_GAP
+    }
+
+    /// The entry of a key, and whether it is new.
+    fn entry(&mut self, key: u32, keys: &mut KeyTable) -> (u32, bool) {
+        if let Some(slot) = self.entries.find(key) {
+            return (slot, false);
+        }
+        let slot = self.entries.find_or_insert(key, keys);
+        self.entries.get_mut(slot).arrival = self.arrivals;
+        self.arrivals += 1;
+        (slot, true)
+    }
+
+    /// The reader has a row of this key. What is read next may be that there is none.
+    fn assume_live(&mut self, slot: u32) {
+        let entry = self.entries.get_mut(slot);
+        if !entry.live {
+            entry.live = true;
+            if !entry.event && !entry.expiry {
+                entry.expiry = true;
+                self.dirty.expiry.push_back(slot);
+            }
+        }
     }
 
     /// Adds a row to an entry; false if it is late.
@@ -394,6 +422,11 @@ impl Lane for SessionLane {
     ) {
         for &KeyedRow { row, key } in rows {
             let time = input.time[row as usize];
+            if self.standing && self.mode == Mode::Current {
+                // Also where the row comes too late to count.
+                let (slot, _) = self.entry(key, keys);
+                self.assume_live(slot);
+            }
             if !(-ROW_TIME_LIMIT..=ROW_TIME_LIMIT).contains(&time) {
                 self.late_rows += 1;
                 late.push(row);
@@ -405,18 +438,13 @@ impl Lane for SessionLane {
                 continue;
             }
             let watermark = input.watermark[row as usize].max(self.watermark);
-            let known = self.entries.find(key);
-            let slot = self.entries.find_or_insert(key, keys);
-            if known.is_none() {
-                self.entries.get_mut(slot).arrival = self.arrivals;
-                self.arrivals += 1;
-            }
+            let (slot, new) = self.entry(key, keys);
             if self.add(slot, time, watermark, input) {
                 self.rows.push(row);
             } else {
                 self.late_rows += 1;
                 late.push(row);
-                if known.is_none() {
+                if new {
                     self.entries.remove(slot, keys);
                 }
             }
@@ -506,6 +534,17 @@ impl Lane for SessionLane {
         } else {
             self.take_queued(max, &mut out, &mut looked_at);
         }
+        // What was taken is not to come again after a restore, unless time alone makes it.
+        let taken: Vec<u32> = if self.mode == Mode::Current {
+            let rows = out.slots.iter().zip(&out.urgent);
+            rows.filter_map(|(&slot, &urgent)| urgent.then_some(slot))
+                .collect()
+        } else {
+            looked_at.clone()
+        };
+        for key in taken.into_iter().filter_map(|slot| self.entries.key(slot)) {
+            keys.touch(key);
+        }
         let changes = out.finish(&mut self.cells, keys, encoder);
         for slot in looked_at {
             if self.entries.key(slot).is_some() {
@@ -546,6 +585,22 @@ impl Lane for SessionLane {
 
     fn rekey(&mut self, numbers: &[u32], keys: &mut KeyTable) {
         self.entries.rekey(numbers, keys);
+    }
+
+    fn assume_standing(&mut self, _view: usize, on: bool) {
+        self.standing = on;
+        if on && self.mode == Mode::Current {
+            let slots: Vec<u32> = self.entries.slots().collect();
+            slots.into_iter().for_each(|slot| self.assume_live(slot));
+        }
+    }
+
+    fn save(&mut self, _views: &[usize], keys: &SavedKeys, out: &mut Vec<u8>) {
+        self.save_lane(keys, out);
+    }
+
+    fn load(&mut self, saved: &mut [SavedLane<'_>], keys: &mut KeyTable) -> Result<(), StateError> {
+        self.load_lane(saved, keys)
     }
 
     fn set_keep(&mut self, _view: usize, keep: bool) {

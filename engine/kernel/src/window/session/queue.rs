@@ -85,7 +85,7 @@ impl SessionLane {
                 }
             }
             Mode::Closed { once: false, .. } | Mode::EveryChange => {
-                if session.flags & SHOWN != 0 {
+                if session.flags & SHOWN != 0 || self.standing {
                     self.queue_row(slot, session.first, key.0, Value::Gone);
                 } else {
                     self.drop_row(slot, key);
@@ -145,18 +145,19 @@ impl SessionLane {
             let urgent = std::mem::take(&mut entry.event);
             entry.expiry = false;
             looked_at.push(slot);
-            let Some(session) = entry.sessions.last().copied() else {
-                continue;
-            };
-            let end = session.last + self.gap;
+            let session = entry.sessions.last().copied();
+            let (start, end) = session.map_or((self.frontier, self.frontier), |session| {
+                (session.first, session.last + self.gap)
+            });
             let live = self.keep || self.frontier < end;
-            if !live && !entry.live {
+            if session.is_none() && self.keep || !live && !entry.live {
+                entry.live = false;
                 continue;
             }
             entry.live = live;
             out.slots.push(slot);
             out.keys.push(key);
-            out.window_start.push(session.first);
+            out.window_start.push(start);
             out.window_end.push(end);
             out.states.push(if live {
                 RowState::Live
@@ -165,11 +166,9 @@ impl SessionLane {
             });
             out.empty_at.push(end);
             out.urgent.push(urgent);
-            out.cells.push(if live {
-                session.cell
-            } else {
-                *nothing.get_or_insert_with(|| self.cells.take())
-            });
+            let cell = session.filter(|_| live).map(|session| session.cell);
+            out.cells
+                .push(cell.unwrap_or_else(|| *nothing.get_or_insert_with(|| self.cells.take())));
         }
         out.scratch.extend(nothing);
     }
