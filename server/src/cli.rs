@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::checkpoints::CheckpointArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -80,6 +81,9 @@ pub(crate) struct RunArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
+    /// Where checkpoints go.
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
 }
 
 /// The form of simulated lines.
@@ -207,6 +211,9 @@ pub(crate) struct ServeArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
+    /// Where checkpoints go.
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
 }
 
 /// Arguments of `collect`. Bounds are settings: see `config --example`.

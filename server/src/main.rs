@@ -1,6 +1,7 @@
 //! `tidewheel`: live features from SQL.
 
 mod catalogue;
+mod checkpoints;
 mod cli;
 mod client;
 mod commands;

@@ -128,7 +128,7 @@ impl Lease {
         if !store.storage().put_new(&path, content)? {
             return Ok(None);
         }
-        let mut lease = Self {
+        let lease = Self {
             store: store.clone(),
             epoch,
             beat,

@@ -58,11 +58,7 @@ impl<'a> Share<'a> {
     ///
     /// # Errors
     /// The bytes are not keys of the encoder's types, or have not the columns of the route.
-    pub(crate) fn choose(
-        &self,
-        encoder: &KeyEncoder,
-        keys: &[&[u8]],
-    ) -> Result<Vec<bool>, StateError> {
+    pub fn choose(&self, encoder: &KeyEncoder, keys: &[&[u8]]) -> Result<Vec<bool>, StateError> {
         let mut chosen = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             if self.route.is_none() && encoder.is_text() {

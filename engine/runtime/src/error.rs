@@ -51,6 +51,18 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A checkpoint cannot be gone on from.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+    /// Another process writes now.
+    #[error(
+        "another process has taken over this pipeline (epoch {epoch}); give each its own \
+         --pipeline name if both are to run"
+    )]
+    Superseded {
+        /// Its epoch.
+        epoch: u64,
+    },
     /// A thread of the engine ended by a defect.
     #[error("a part of the engine ended unexpectedly; this is a defect, please report it")]
     Defect,

@@ -10,6 +10,7 @@
 //! comes from [`tidewheel_core::Env`]. So the very same tasks run on threads, and on one thread
 //! under a seed ([`task::Simulation`]).
 
+pub mod checkpoint;
 pub mod engine;
 pub mod error;
 pub mod expr;

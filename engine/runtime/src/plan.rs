@@ -170,6 +170,9 @@ pub struct Chain {
     pub tail: Vec<Step>,
     /// Input columns of the first operator (outputs of `head`) by which rows go to shards.
     pub route: Vec<usize>,
+    /// For each of `steps`, the places of the route's columns among its keys: what says to which
+    /// shard a key's state belongs.
+    pub route_in_keys: Vec<Vec<usize>>,
     /// The table to write.
     pub sink: TableSpec,
     /// For each root column, its index in the sink's schema.
@@ -196,6 +199,12 @@ impl Chain {
     }
 }
 
+/// The source table that a query reads, by its number in the program.
+#[must_use]
+pub fn source_of(query: &Query) -> Option<usize> {
+    flatten(&query.root).ok().map(|(source, ..)| source)
+}
+
 /// Turns a query's plan into a chain.
 ///
 /// # Errors
@@ -203,6 +212,7 @@ impl Chain {
 pub fn chain(query: &Query) -> Result<Chain, EngineError> {
     let (source, head, mut steps) = flatten(&query.root)?;
     let mut local = 0;
+    let mut keyed_by: Vec<Vec<usize>> = Vec::new();
     let mut route: Vec<usize> = steps
         .first()
         .map(|step| step.keyed.keys().to_vec())
@@ -220,6 +230,7 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
         match keys {
             Some(keys) if at == 0 || !keys.is_empty() => {
                 if at == 0 || keys.iter().all(|key| route.contains(key)) {
+                    keyed_by.push(keys.clone());
                     route = keys;
                 } else {
                     break;
@@ -247,6 +258,11 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
         // computes them.
         route.clear();
     }
+    let places = |keys: &Vec<usize>| {
+        let place = |column: &usize| keys.iter().position(|key| key == column);
+        route.iter().filter_map(place).collect()
+    };
+    let route_in_keys = keyed_by.iter().map(places).collect();
     let key_columns: Vec<usize> = query
         .sink_columns
         .iter()
@@ -269,6 +285,7 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
         steps,
         tail,
         route,
+        route_in_keys,
         sink: query.sink.clone(),
         sink_columns: query.sink_columns.clone(),
         key_columns,

@@ -6,10 +6,10 @@ use crate::stats::{Stats, Summary};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use tidewheel_core::time::{EventTime, MICROS_PER_MILLI, NO_TIME};
-use tidewheel_core::{ChangeBatch, LagAmount, PartitionLag, TableSpec};
+use tidewheel_core::{ChangeBatch, LagAmount, PartitionLag, Progress, TableSpec};
 
 /// Batches of changes that wait for a listener; more are left out for it and counted.
 pub const LISTENER_BATCHES: usize = 64;
@@ -101,6 +101,8 @@ pub struct QueryHandle {
     pub abandoned: AtomicBool,
     /// Its sink has stopped.
     pub sink_gone: AtomicBool,
+    /// The source that it reads.
+    pub source: OnceLock<Arc<SourceHandle>>,
     /// Changes that listeners missed since they were slow.
     pub missed: AtomicU64,
     last_change_ms: AtomicI64,
@@ -124,6 +126,7 @@ impl QueryHandle {
             paused: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             sink_gone: AtomicBool::new(false),
+            source: OnceLock::new(),
             missed: AtomicU64::new(0),
             last_change_ms: AtomicI64::new(i64::MIN),
             state: parking_lot::Mutex::new(QueryState::Starting),
@@ -358,6 +361,9 @@ pub struct SourceHandle {
     pub lead_ms: AtomicI64,
     /// What of the partitions is not read yet.
     lags: parking_lot::Mutex<BTreeMap<u32, LagAmount>>,
+    /// The frontier is at least this: readers of values may have seen it so before a restart.
+    pub floor: AtomicI64,
+    positions: parking_lot::Mutex<BTreeMap<u32, u64>>,
     state: parking_lot::Mutex<SourceState>,
     time: parking_lot::Mutex<(SourceTime, Vec<PartitionStatus>)>,
 }
@@ -378,8 +384,29 @@ impl SourceHandle {
             first: AtomicI64::new(NO_TIME),
             lead_ms: AtomicI64::new(i64::MIN),
             lags: parking_lot::Mutex::default(),
+            floor: AtomicI64::new(NO_TIME),
+            positions: parking_lot::Mutex::default(),
             state: parking_lot::Mutex::new(SourceState::Reading),
             time: parking_lot::Mutex::new((time, Vec::new())),
+        }
+    }
+
+    /// Rows up to this offset are handed to the shards.
+    pub fn handed_on(&self, partition: u32, next_offset: u64) {
+        self.positions.lock().insert(partition, next_offset);
+    }
+
+    /// How far any value that is written now may have come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let positions = self.positions.lock();
+        let frontier = self.stats.frontier.0.load(Relaxed);
+        Progress {
+            offsets: positions
+                .iter()
+                .map(|(partition, offset)| (self.table.clone(), *partition, *offset))
+                .collect(),
+            frontier: (frontier != NO_TIME).then_some(frontier),
         }
     }
 

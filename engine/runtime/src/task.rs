@@ -153,6 +153,12 @@ impl Simulation {
         }
     }
 
+    /// Drops all tasks where they are, as a crash does.
+    pub fn crash(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        drop(tasks);
+    }
+
     /// Does up to `steps` steps. `pass` is called with the shortest time that any task wants to
     /// wait when none has anything to do, and must move the environment's clock on by it. Returns
     /// true when all tasks are done.

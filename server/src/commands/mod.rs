@@ -24,6 +24,9 @@ pub(crate) fn config_of(cli: &Cli) -> Result<Config, CliError> {
     if let Command::Collect(args) = &cli.command {
         flags.extend(collect::flags(args));
     }
+    if let Command::Run(args) = &cli.command {
+        flags.extend(args.checkpoints.flags());
+    }
     if cli.quiet {
         flags.push(("log.level", "--quiet", "error".to_owned()));
     }
@@ -33,7 +36,7 @@ pub(crate) fn config_of(cli: &Cli) -> Result<Config, CliError> {
 /// Runs the command.
 pub(crate) fn execute(cli: &Cli, config: &Config) -> Result<(), CliError> {
     match &cli.command {
-        Command::Run(args) => run::run(args, cli.json, cli.quiet),
+        Command::Run(args) => run::run(args, config, cli.json, cli.quiet),
         Command::Check(args) => check::check(args, cli.json),
         Command::Explain(args) => explain::explain(args, cli.json),
         Command::Simulate(args) => simulate::simulate(args),

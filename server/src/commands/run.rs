@@ -1,6 +1,8 @@
 //! `tidewheel run`.
 
+use crate::checkpoints;
 use crate::cli::RunArgs;
+use crate::config::Config;
 use crate::error::CliError;
 use crate::load::{program, registry};
 use crate::out;
@@ -17,7 +19,12 @@ use tidewheel_runtime::{RunOptions, Running};
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs until the inputs end, or a signal.
-pub(crate) fn run(args: &RunArgs, json: bool, quiet: bool) -> Result<(), CliError> {
+pub(crate) fn run(
+    args: &RunArgs,
+    config: &Config,
+    json: bool,
+    quiet: bool,
+) -> Result<(), CliError> {
     let registry = registry();
     let program = program(&args.queries, &registry)?;
     if program.queries.is_empty() {
@@ -39,6 +46,7 @@ pub(crate) fn run(args: &RunArgs, json: bool, quiet: bool) -> Result<(), CliErro
     if let Some(decoders) = args.decoders {
         options.decoders = decoders.into();
     }
+    options.checkpoints = checkpoints::begin(config, || stop.count() > 0)?;
     let running = Running::start(&program, &env, &options)?;
     let mut progress = Progress::new(quiet || json);
     let mut stopped = 0;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
+use tidewheel_runtime::checkpoint::CheckpointStatus;
 use tidewheel_runtime::engine::Applied;
 use tidewheel_runtime::{EngineError, RunOptions, Running};
 use tidewheel_sql::plan::Program;
@@ -61,6 +62,17 @@ impl Engine {
     /// What the query writes from now on.
     pub(crate) fn subscribe(&self, query: &str) -> Option<Receiver<Arc<ChangeBatch>>> {
         self.running.engine.subscribe(query)
+    }
+
+    /// How checkpoints go; `None`: none are taken.
+    pub(crate) fn checkpoints(&self) -> Option<CheckpointStatus> {
+        self.running.engine.checkpoints()
+    }
+
+    /// Set once another process has taken over.
+    pub(crate) fn superseded(&self) -> Option<EngineError> {
+        let mut errors = self.running.engine.errors().into_iter();
+        errors.find(|error| matches!(error, EngineError::Superseded { .. }))
     }
 
     /// Stops reading, writes what was read, and waits for it; sinks that are away are not waited

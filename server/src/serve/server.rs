@@ -9,6 +9,7 @@ use super::{App, Limits, routes, wall_ms};
 use crate::catalogue::policy::{Allowed, Policy};
 use crate::catalogue::resolve::Compiler;
 use crate::catalogue::{Catalogue, Rules, watch};
+use crate::checkpoints;
 use crate::config::Config;
 use crate::config::settings::{READ_TOKEN, WRITE_TOKEN};
 use crate::error::CliError;
@@ -20,10 +21,12 @@ use std::time::Duration;
 use tidewheel_connectors::lookup::Lookups;
 use tidewheel_core::Env;
 use tidewheel_core::env::SystemEnv;
-use tidewheel_runtime::RunOptions;
+use tidewheel_runtime::{EngineError, RunOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as channel};
 
+/// How often it is looked whether another process has taken over.
+const SUPERSEDED_LOOK: Duration = Duration::from_millis(200);
 /// How long open requests may take to end once the service stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// How often embedded stores are read on.
@@ -185,6 +188,15 @@ async fn serve(
     let mut options = RunOptions::default();
     options.shards = config.number("engine.shards").unwrap_or(options.shards);
     options.decoders = config.number("engine.decoders").unwrap_or(options.decoders);
+    // Until another process with this pipeline's name has ended, this one is a standby.
+    let waits = config.clone();
+    let begun = tokio::task::spawn_blocking(move || checkpoints::begin(&waits, || false));
+    options.checkpoints = tokio::select! {
+        begun = begun => begun.map_err(|_| {
+            CliError::Other("the checkpoint store could not be opened".to_owned())
+        })??,
+        () = signal() => return Ok(()),
+    };
     let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry.as_ref().clone()));
     let engine = Arc::new(Engine::start(&env, &options, Arc::clone(&taps)));
     let loopback = address.ip().is_loopback();
@@ -239,14 +251,28 @@ async fn serve(
     let ended = Arc::new(AtomicBool::new(false));
     follow_stores(&followed, &ended);
     watch::start(&catalogue, config.duration("serve.poll"), &ended);
-    signal().await;
+    let lost = tokio::select! {
+        () = signal() => None,
+        lost = superseded(&engine) => Some(lost),
+    };
     ended.store(true, Relaxed);
     let _ = stop.send(true);
     if tokio::time::timeout(LAST_REQUESTS, serving).await.is_err() {
         tracing::warn!("requests were still open and are cut off");
     }
     let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
-    stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))
+    stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))?;
+    lost.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Waits until another process has taken over.
+async fn superseded(engine: &Engine) -> EngineError {
+    loop {
+        tokio::time::sleep(SUPERSEDED_LOOK).await;
+        if let Some(error) = engine.superseded() {
+            return error;
+        }
+    }
 }
 
 /// Keeps the embedded stores that features are read from read to their ends, so that no request

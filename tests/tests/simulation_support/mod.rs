@@ -1,9 +1,11 @@
 //! What the simulation test is made of: a world in memory, queries with what they should give,
 //! and rows.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
 pub mod oracle;
+pub mod statements;
+pub mod storage;
 pub mod world;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -2,7 +2,7 @@
 
 use arrow::array::Array;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidewheel_core::change::NO_EXPIRY;
@@ -38,8 +38,12 @@ pub type Place = (String, String);
 #[derive(Default)]
 pub struct Shared {
     micros: AtomicU64,
-    /// The records of each partition that were not read yet.
+    /// The records of each partition.
     pub partitions: Mutex<Vec<VecDeque<Record>>>,
+    /// How far the wall clock is beside the true time, milliseconds.
+    pub clock_error_ms: AtomicI64,
+    /// What sinks remember of their progress, by query.
+    pub progress: Mutex<BTreeMap<String, Progress>>,
     /// Per mille of the sink's writes that fail; 0: none.
     pub faults: AtomicU64,
     /// The source is away.
@@ -70,6 +74,11 @@ impl Shared {
 
     pub fn wall_ms(&self) -> i64 {
         BEGIN + self.now().as_millis() as i64
+    }
+
+    /// What a process takes for the time.
+    pub fn clock_ms(&self) -> i64 {
+        self.wall_ms() + self.clock_error_ms.load(Relaxed)
     }
 
     pub fn random(&self, below: u64) -> u64 {
@@ -108,7 +117,7 @@ impl SimulatedEnv {
 
 impl Env for SimulatedEnv {
     fn wall_ms(&self) -> i64 {
-        self.shared.wall_ms()
+        self.shared.clock_ms()
     }
 
     fn monotonic(&self) -> Duration {
@@ -153,7 +162,9 @@ impl Connector for Memory {
         Ok(Box::new(MemorySource {
             shared: Arc::clone(&self.0),
             bounded: request.table.options.boolean("bounded")? == Some(true),
-            offsets: vec![0; count],
+            offsets: (0..count as u32)
+                .map(|partition| request.start.get(&partition).copied().unwrap_or(0))
+                .collect(),
             paused: vec![false; count],
             finished: vec![false; count],
             told: vec![None; count],
@@ -162,11 +173,20 @@ impl Connector for Memory {
     }
 
     fn sink(&self, request: &SinkRequest) -> Result<Box<dyn Sink>, ConnectorError> {
+        if let Some(resume) = &request.resume {
+            let mut length = [0; 8];
+            length.copy_from_slice(resume);
+            let mut appended = self.0.appended.lock().unwrap();
+            let lines = appended.entry(request.table.name.clone()).or_default();
+            assert!(lines.len() as u64 >= u64::from_le_bytes(length));
+            lines.truncate(u64::from_le_bytes(length) as usize);
+        }
         Ok(Box::new(MemorySink {
             shared: Arc::clone(&self.0),
             ttl: request.table.options.duration("ttl")?,
             lossy: request.table.options.boolean("lossy")? != Some(false),
             table: request.table.clone(),
+            query: request.query.clone(),
             writes: 0,
             outage: Duration::ZERO,
         }))
@@ -203,20 +223,20 @@ impl Source for MemorySource {
             return Ok(SourceEvent::Nothing);
         }
         let now = self.shared.now();
-        let mut partitions = self.shared.partitions.lock().unwrap();
-        let has_some = |records: &VecDeque<Record>| records.front().is_some_and(|r| r.at <= now);
+        let partitions = self.shared.partitions.lock().unwrap();
+        let next = |partition: usize, offset: u64| {
+            let record = partitions[partition].get(offset as usize);
+            record.filter(|record| record.at <= now)
+        };
         let ready: Vec<usize> = (0..partitions.len())
-            .filter(|p| !self.paused[*p] && has_some(&partitions[*p]))
+            .filter(|p| !self.paused[*p] && next(*p, self.offsets[*p]).is_some())
             .collect();
         if !ready.is_empty() {
             let partition = ready[self.shared.random(ready.len() as u64) as usize];
             self.told[partition] = None;
             let (mut data, mut ranges, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..=self.shared.random(12) {
-                if !has_some(&partitions[partition]) {
-                    break;
-                }
-                let Some(record) = partitions[partition].pop_front() else {
+                let Some(record) = next(partition, self.offsets[partition]) else {
                     break;
                 };
                 let start = data.len() as u32;
@@ -236,7 +256,8 @@ impl Source for MemorySource {
         for (partition, records) in partitions.iter().enumerate() {
             let number = partition as u32;
             if self.bounded {
-                if records.is_empty() && !self.finished[partition] {
+                let all = self.offsets[partition] as usize >= records.len();
+                if all && !self.finished[partition] {
                     self.finished[partition] = true;
                     return Ok(SourceEvent::Finished { partition: number });
                 }
@@ -244,7 +265,7 @@ impl Source for MemorySource {
             }
             let second_ago =
                 self.told[partition].is_none_or(|told| told + Duration::from_secs(1) <= now);
-            if !has_some(records) && second_ago {
+            if next(partition, self.offsets[partition]).is_none() && second_ago {
                 self.told[partition] = Some(now);
                 return Ok(SourceEvent::AtEnd {
                     partition: number,
@@ -267,6 +288,7 @@ impl Source for MemorySource {
 struct MemorySink {
     shared: Arc<Shared>,
     table: TableSpec,
+    query: String,
     ttl: Option<Duration>,
     /// It may lose everything.
     lossy: bool,
@@ -276,6 +298,28 @@ struct MemorySink {
 }
 
 impl MemorySink {
+    /// Progress never goes back.
+    fn remember(&self, progress: &Progress) {
+        let mut known = self.shared.progress.lock().unwrap();
+        if let Some(before) = known.get(&self.query) {
+            assert!(
+                progress.frontier >= before.frontier,
+                "{}: F went back",
+                self.query
+            );
+            for (table, partition, offset) in &before.offsets {
+                let mut offsets = progress.offsets.iter();
+                let now = offsets.find(|(t, p, _)| t == table && p == partition);
+                assert!(
+                    now.is_some_and(|(.., now)| now >= offset),
+                    "{}: progress went back",
+                    self.query
+                );
+            }
+        }
+        known.insert(self.query.clone(), progress.clone());
+    }
+
     fn write_row(&mut self, batch: &ChangeBatch, row: usize) {
         let schema = &self.table.schema;
         let names: Vec<&str> = batch
@@ -316,6 +360,13 @@ impl MemorySink {
         let table = tables.entry(self.table.name.clone()).or_default();
         for at in (0..names.len()).filter(|at| !is_key(*at)) {
             let place = (key.clone(), names[at].to_owned());
+            if self.table.name == "lifetime" && names[at] == "c" {
+                // It only grows, as long as nothing is lost.
+                let number = |value: &str| value.parse::<i64>().unwrap();
+                let before = table.get(&place).map(|stored| number(&stored.value));
+                let now = (batch.ops[row] == Op::Upsert).then(|| number(&text(at)));
+                assert!(now >= before, "{key} went from {before:?} to {now:?}");
+            }
             if batch.ops[row] == Op::Delete {
                 table.remove(&place);
             } else if batch.is_changed(row, at) {
@@ -331,11 +382,14 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn write(&mut self, batch: &ChangeBatch, _: &Progress) -> Result<(), SinkError> {
+    fn write(&mut self, batch: &ChangeBatch, progress: &Progress) -> Result<(), SinkError> {
         assert_eq!(batch.rows.num_rows(), batch.len());
         let away = || SinkError::Retry("simulated".to_owned());
         if self.shared.now() < self.outage {
             return Err(away());
+        }
+        if !progress.offsets.is_empty() {
+            self.remember(progress);
         }
         let fault = self.shared.random(1_000) < self.shared.faults.load(Relaxed);
         if fault && !self.table.is_append_only() {
@@ -363,5 +417,23 @@ impl Sink for MemorySink {
 
     fn writes(&self) -> u64 {
         self.writes
+    }
+
+    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
+        if self.shared.now() < self.outage || self.shared.random(4) == 0 {
+            self.outage = self.shared.now() + Duration::from_millis(self.shared.random(2_000));
+            return Err(SinkError::Retry("simulated".to_owned()));
+        }
+        let progress = self.shared.progress.lock().unwrap();
+        Ok(progress.get(&self.query).cloned())
+    }
+
+    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
+        if !self.table.is_append_only() {
+            return Ok(Vec::new());
+        }
+        let appended = self.shared.appended.lock().unwrap();
+        let lines = appended.get(&self.table.name).map_or(0, Vec::len);
+        Ok((lines as u64).to_le_bytes().to_vec())
     }
 }

@@ -9,34 +9,40 @@ use tidewheel_core::time::Order;
 
 /// A cursor over saved bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// How many bytes were read.
-    pub(crate) fn used(&self) -> usize {
+    #[must_use]
+    pub fn used(&self) -> usize {
         self.at
     }
 
     /// The bytes that were not read yet.
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
     /// Whether all was read.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.at == self.bytes.len()
     }
 
     /// The next `count` bytes.
-    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], StateError> {
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], StateError> {
         let end = self
             .at
             .checked_add(count)
@@ -50,17 +56,29 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
         let mut out = [0; N];
         out.copy_from_slice(self.take(N)?);
         Ok(out)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, StateError> {
+    /// A byte.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn u8(&mut self) -> Result<u8, StateError> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub(crate) fn bool(&mut self) -> Result<bool, StateError> {
+    /// A byte that is 0 or 1.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn bool(&mut self) -> Result<bool, StateError> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -68,27 +86,51 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, StateError> {
+    /// A number, little-endian.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn u32(&mut self) -> Result<u32, StateError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, StateError> {
+    /// A number, little-endian.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn u64(&mut self) -> Result<u64, StateError> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    pub(crate) fn i64(&mut self) -> Result<i64, StateError> {
+    /// A number, little-endian.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn i64(&mut self) -> Result<i64, StateError> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 
-    pub(crate) fn i128(&mut self) -> Result<i128, StateError> {
+    /// A number, little-endian.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn i128(&mut self) -> Result<i128, StateError> {
         Ok(i128::from_le_bytes(self.array()?))
     }
 
-    pub(crate) fn f64(&mut self) -> Result<f64, StateError> {
+    /// The bits of a double.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn f64(&mut self) -> Result<f64, StateError> {
         Ok(f64::from_bits(self.u64()?))
     }
 
-    pub(crate) fn order(&mut self) -> Result<Order, StateError> {
+    /// A place in the order of rows.
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn order(&mut self) -> Result<Order, StateError> {
         Ok(Order {
             time: self.i64()?,
             seq: self.u64()?,
@@ -96,7 +138,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of things that take at least `least` bytes each.
-    pub(crate) fn count(&mut self, least: usize) -> Result<usize, StateError> {
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn count(&mut self, least: usize) -> Result<usize, StateError> {
         let count = self.u32()? as usize;
         let have = (self.bytes.len() - self.at) / least.max(1);
         if count > have {
@@ -108,46 +153,57 @@ impl<'a> Reader<'a> {
     }
 
     /// A cursor over bytes that stand behind their length.
-    pub(crate) fn sized(&mut self) -> Result<Self, StateError> {
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn sized(&mut self) -> Result<Self, StateError> {
         Ok(Self::new(self.bytes()?))
     }
 
     /// Bytes behind their length.
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], StateError> {
+    ///
+    /// # Errors
+    /// Fewer bytes are left, or they make no sense.
+    pub fn bytes(&mut self) -> Result<&'a [u8], StateError> {
         let count = self.count(1)?;
         self.take(count)
     }
 }
 
-pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
+/// Writes a number, little-endian.
+pub fn put_u32(out: &mut Vec<u8>, value: u32) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
+/// Writes a number, little-endian.
+pub fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-pub(crate) fn put_i64(out: &mut Vec<u8>, value: i64) {
+/// Writes a number, little-endian.
+pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-pub(crate) fn put_order(out: &mut Vec<u8>, order: Order) {
+/// Writes a place in the order of rows.
+pub fn put_order(out: &mut Vec<u8>, order: Order) {
     put_i64(out, order.time);
     put_u64(out, order.seq);
 }
 
 /// Writes how many things follow. Lists beyond 4 billion entries do not occur: cells are bounded.
-pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
+pub fn put_count(out: &mut Vec<u8>, count: usize) {
     put_u32(out, u32::try_from(count).unwrap_or(u32::MAX));
 }
 
-pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Writes bytes behind their length.
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Writes what `write` appends behind its length; [`Reader::sized`] reads it.
-pub(crate) fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     put_u32(out, 0);
     write(out);

@@ -7,7 +7,7 @@
 mod bag;
 mod boolean;
 mod changes;
-pub(crate) mod codec;
+pub mod codec;
 mod count;
 mod exact;
 mod extreme;

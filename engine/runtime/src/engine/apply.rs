@@ -1,15 +1,18 @@
 //! Compares a program with what runs: what is to begin, and what is to end.
 
+use super::restart::Start;
 use super::state::{QueryRun, SourceId, State};
 use crate::error::EngineError;
 use crate::plan::{Chain, chain};
 use crate::scan::program::QueryId;
 use crate::shard::step::micros;
+use crate::sink::checkpoint::SavedSink;
 use crate::status::QueryHandle;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tidewheel_checkpoint::{QueryEntry, SourceEntry};
 use tidewheel_core::TableSpec;
 use tidewheel_core::time::MICROS_PER_MILLI;
 use tidewheel_sql::plan::{Program, Query, SourceTable};
@@ -37,6 +40,12 @@ pub(super) struct Beginning {
     pub(super) replaces: Option<QueryId>,
     /// Set where it reads history first.
     pub(super) history: Option<History>,
+    /// Its values may stand in the sink, from a process that has ended.
+    pub(super) gated: bool,
+    /// What a checkpoint has of it.
+    pub(super) saved: Option<QueryEntry>,
+    /// What its sink had there.
+    pub(super) saved_sink: Option<SavedSink>,
 }
 
 /// Where a query's own reading of history begins.
@@ -55,6 +64,8 @@ pub(super) struct SourcePlan<'a> {
     pub(super) table: &'a SourceTable,
     pub(super) new: Vec<Beginning>,
     pub(super) is_new: bool,
+    /// What a checkpoint has of it.
+    pub(super) saved: Option<SourceEntry>,
 }
 
 /// What is to be changed.
@@ -69,7 +80,11 @@ impl State {
     ///
     /// # Errors
     /// A query has a shape that is not executed.
-    pub(super) fn plan<'a>(&mut self, program: &'a Program) -> Result<Planned<'a>, EngineError> {
+    pub(super) fn plan<'a>(
+        &mut self,
+        program: &'a Program,
+        start: &Start<'_>,
+    ) -> Result<Planned<'a>, EngineError> {
         let mut applied = Applied::default();
         let mut plans: BTreeMap<SourceId, SourcePlan<'_>> = BTreeMap::new();
         let mut places = Vec::new();
@@ -105,7 +120,9 @@ impl State {
             };
             chain.source = source;
             let is_new = !self.sources.contains_key(&source);
-            let beginning = self.beginning(query, chain, is_new, table);
+            let saved = start.source(table);
+            let mut beginning = self.beginning(query, chain, is_new, table);
+            start.prepare(&mut beginning, saved)?;
             if self.newest_run(&query.name).is_some() {
                 applied.replaced.push(query.name.clone());
             } else {
@@ -119,6 +136,7 @@ impl State {
                 table,
                 new: Vec::new(),
                 is_new,
+                saved: saved.cloned(),
             });
             plan.new.push(beginning);
         }
@@ -210,6 +228,9 @@ impl State {
             handle,
             replaces,
             history,
+            gated: false,
+            saved: None,
+            saved_sink: None,
         }
     }
 

@@ -1,9 +1,9 @@
 //! Builds and spawns tasks: shards, sinks, and the reading of a source.
 
+use super::apply::Beginning;
 use super::open::{Opened, Place};
 use super::state::{Late, SourceId, State};
 use crate::error::EngineError;
-use crate::plan::Chain;
 use crate::scan::bad::SideRow;
 use crate::scan::dedup::Dedup;
 use crate::scan::partition::TableTime;
@@ -12,18 +12,19 @@ use crate::scan::reader::{History, Reader, ReaderMessage};
 use crate::scan::sequencer::{BadRowPolicy, Sequencer};
 use crate::scan::worker::{TableReading, Work, Worker};
 use crate::shard::Shard;
-use crate::shard::message::{Feedback, ShardMessage};
+use crate::shard::message::{Feedback, ShardMessage, SourceTime};
 use crate::shard::query::HandOver;
 use crate::shard::step::{StepState, micros};
 use crate::sink::SinkTask;
 use crate::sink::message::SinkMessage;
 use crate::sink::side::SideTask;
 use crate::stats::Stats;
-use crate::status::{QueryHandle, SourceHandle};
+use crate::status::SourceHandle;
 use crate::task::{Task, channel};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::time::NO_TIME;
 use tidewheel_core::{DecodeRequest, Sink, Source, TableSpec};
@@ -58,6 +59,8 @@ pub(super) struct Scan {
     pub(super) bounded: bool,
     /// Its reading may lack the oldest records that it was to begin with.
     pub(super) begins_late: bool,
+    /// The table's time where it begins.
+    pub(super) reached: SourceTime,
 }
 
 /// How a source is to be read.
@@ -70,6 +73,8 @@ pub(super) struct ScanRequest<'a> {
     pub(super) decoders: usize,
     /// Set for a reading of history: the query, and the live reading.
     pub(super) history: Option<(QueryId, Arc<SourceHandle>)>,
+    /// Where it goes on from a checkpoint: offsets by partition; times and repeats.
+    pub(super) saved: Option<(&'a BTreeMap<u32, u64>, &'a [u8])>,
 }
 
 /// A sink task, before it is spawned.
@@ -130,13 +135,16 @@ impl State {
     }
 
     /// The sink task of a query. It writes nothing before the tasks behind `after` have ended.
+    ///
+    /// # Errors
+    /// A step has a shape that is not executed, or what was saved is something else.
     pub(super) fn sink(
         &self,
-        handle: &Arc<QueryHandle>,
-        chain: &Arc<Chain>,
+        new: &Beginning,
         sink: Box<dyn Sink>,
         after: Vec<Receiver<()>>,
     ) -> Result<NewSink, EngineError> {
+        let (handle, chain) = (&new.handle, &new.chain);
         let shared = &self.shared;
         let capacity = CHANGES_WAITING + 2 * self.feedback.len();
         let (sender, inbox) = channel(shared.executor.as_ref(), capacity);
@@ -146,7 +154,7 @@ impl State {
             tail.push(StepState::new(&chain.name, step, false, asked)?);
         }
         let (before, ended) = bounded(1);
-        let task = SinkTask::new(
+        let mut task = SinkTask::new(
             Arc::clone(handle),
             (before, after),
             Arc::clone(chain),
@@ -158,6 +166,12 @@ impl State {
             Arc::clone(&shared.errors),
             Arc::clone(&shared.give_up),
         );
+        if shared.options.checkpoints.is_some() {
+            task = task.with_progress();
+        }
+        if new.gated {
+            task = task.restarted(new.saved_sink.as_ref())?;
+        }
         Ok(NewSink {
             task: Box::new(task),
             sender,
@@ -249,6 +263,7 @@ impl State {
             program,
             decoders,
             history,
+            saved,
         } = request;
         let spec = &table.spec;
         let shared = self.shared.clone();
@@ -274,6 +289,29 @@ impl State {
         for partition in &partitions {
             time.add(*partition, shared.env.monotonic());
         }
+        let dedup_window = table
+            .dedup
+            .as_ref()
+            .map_or(0, |(_, window)| micros(*window));
+        let mut dedup = table.dedup.as_ref().map(|_| Dedup::new(dedup_window));
+        let mut positions = BTreeMap::new();
+        if let Some((offsets, bytes)) = saved {
+            let mut reader = tidewheel_kernel::aggregate::codec::Reader::new(bytes);
+            time.load(&mut reader, shared.env.monotonic())?;
+            if let Some(dedup) = &mut dedup {
+                dedup.load(&mut reader)?;
+            }
+            for (partition, offset) in offsets {
+                handle.handed_on(*partition, *offset);
+            }
+            positions.clone_from(offsets);
+        }
+        let reached = SourceTime {
+            frontier: time.frontier(),
+            watermark: time.watermark(),
+            behind: true,
+        };
+        handle.stats.frontier.0.fetch_max(reached.frontier, Relaxed);
         let bounded = source.is_bounded();
         let begins_late = source.begins_late();
         let is_history = history.is_some();
@@ -302,7 +340,7 @@ impl State {
             ticket: 0,
             open: partitions,
             history,
-            positions: BTreeMap::new(),
+            positions: positions.clone(),
             approach: None,
             deferred: VecDeque::new(),
             paused: BTreeSet::new(),
@@ -320,10 +358,6 @@ impl State {
             Some(late) if !is_history => Some((self.side(late, opened)?, topic(spec))),
             _ => None,
         };
-        let dedup_window = table
-            .dedup
-            .as_ref()
-            .map_or(0, |(_, window)| micros(*window));
         tasks.push(Box::new(Sequencer {
             table: spec.name.clone(),
             source: id,
@@ -332,7 +366,7 @@ impl State {
             shards,
             program,
             time,
-            dedup: table.dedup.as_ref().map(|_| Dedup::new(dedup_window)),
+            dedup,
             dedup_window,
             bad_rows,
             env: Arc::clone(&shared.env),
@@ -344,7 +378,7 @@ impl State {
             next: 0,
             dedup_expired: NO_TIME,
             last_tick: Duration::ZERO,
-            positions: BTreeMap::new(),
+            positions,
             newest_ms: BTreeMap::new(),
         }));
         Ok(Scan {
@@ -355,6 +389,7 @@ impl State {
             late,
             bounded,
             begins_late,
+            reached,
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::apply::{Applied, Beginning, Planned, SourcePlan};
 use super::build::{NewSink, Scan, ScanRequest};
 use super::open::{Opened, Place};
+use super::restart::Start;
 use super::state::{HistoryRun, QueryRun, SourceId, SourceRun, State};
 use crate::error::EngineError;
 use crate::scan::change::Change;
@@ -25,6 +26,7 @@ impl State {
         &mut self,
         planned: Planned<'_>,
         opened: &mut Opened,
+        start: &Start<'_>,
     ) -> Result<Applied, EngineError> {
         let Planned {
             sources: plans,
@@ -61,6 +63,12 @@ impl State {
                     program: Arc::new(ScanProgram::new(Arc::new(reading))),
                     decoders: self.shared.options.decoders,
                     history: None,
+                    saved: match (&plan.saved, start.restore()) {
+                        (Some(entry), Some(restore)) => {
+                            Some((&entry.offsets, restore.scan(entry)?))
+                        }
+                        _ => None,
+                    },
                 };
                 let scan = self.scan(request, opened)?;
                 scans.insert(*id, scan);
@@ -68,7 +76,7 @@ impl State {
             for new in &plan.new {
                 let after = self.writers_before(new, gone);
                 let sink = opened.sink(&Place::Sink(new.name.clone()))?;
-                let sink = self.sink(&new.handle, &new.chain, sink, after)?;
+                let sink = self.sink(new, sink, after)?;
                 let history = match new.history {
                     Some(_) => Some(opened.source(&Place::History(new.name.clone()))?),
                     None => None,
@@ -76,6 +84,7 @@ impl State {
                 ready.insert(new.id, Ready { sink, history });
             }
         }
+        let mut restored = self.restored(&plans, &programs, &scans, &ready, start)?;
         // From here on nothing is refused.
         let mut tasks: Vec<Box<dyn Task>> = Vec::new();
         for (id, scan) in scans {
@@ -103,6 +112,11 @@ impl State {
         }
         for (id, plan) in plans {
             if let Some(full) = programs.remove(&id) {
+                if let Some(shards) = restored.remove(&id) {
+                    for (shard, state) in self.shards.iter().zip(shards) {
+                        let _ = shard.send(ShardMessage::Restored(Box::new(state)));
+                    }
+                }
                 self.change_source(id, plan, full, gone, &mut ready, &mut tasks);
             }
         }
@@ -139,6 +153,10 @@ impl State {
             let (Some(input), Some(ready)) = (input, ready.get(&new.id)) else {
                 continue;
             };
+            if new.saved.is_some() {
+                // Its state is there already.
+                continue;
+            }
             for shard in &mut add {
                 shard.push(new.query(input.clone(), &ready.sink, false));
             }
@@ -173,6 +191,9 @@ impl State {
         tasks: &mut Vec<Box<dyn Task>>,
     ) {
         self.shared.queries.add(Arc::clone(&new.handle));
+        if let Some(run) = self.sources.get(&source) {
+            let _ = new.handle.source.set(Arc::clone(&run.handle));
+        }
         tasks.push(sink.task);
         self.queries.insert(
             new.id,
@@ -273,6 +294,7 @@ impl Beginning {
             from: None,
             muted,
             skip_until: None,
+            gated: self.gated,
         }
     }
 }

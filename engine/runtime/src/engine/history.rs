@@ -83,6 +83,7 @@ impl State {
             program: Arc::clone(&program),
             decoders: self.shared.options.decoders,
             history: Some((new.id, live)),
+            saved: None,
         };
         let scan = match self.scan(request, &mut Opened::default()) {
             Ok(scan) => scan,

@@ -6,8 +6,13 @@ mod carry;
 mod history;
 mod join;
 mod open;
+mod restart;
 mod state;
+mod stopper;
 
+use crate::checkpoint::CheckpointStatus;
+use crate::checkpoint::checkpointer::CheckpointOptions;
+use crate::checkpoint::status::SharedStatus;
 use crate::error::EngineError;
 use crate::stats::{Stats, Summary};
 use crate::status::{Queries, QueryState, QueryStatus, SourceStatus};
@@ -22,6 +27,8 @@ use tidewheel_core::{ChangeBatch, Env, time::MICROS_PER_MILLI};
 use tidewheel_sql::plan::Program;
 
 pub use apply::Applied;
+use restart::Start;
+pub use stopper::Stopper;
 
 /// Bytes of one chunk, about.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -43,6 +50,8 @@ pub struct RunOptions {
     /// Where sources begin: at records of this time (milliseconds since the epoch), instead of
     /// where their options say.
     pub from_ms: Option<i64>,
+    /// How checkpoints are taken; `None`: none are.
+    pub checkpoints: Option<CheckpointOptions>,
 }
 
 impl Default for RunOptions {
@@ -54,6 +63,7 @@ impl Default for RunOptions {
             chunk_bytes: CHUNK_BYTES,
             history: HISTORY,
             from_ms: None,
+            checkpoints: None,
         }
     }
 }
@@ -73,6 +83,8 @@ pub(crate) struct Shared {
     give_up: Arc<AtomicBool>,
     /// No more queries come: shards end with their last source.
     closing: Arc<AtomicBool>,
+    /// How checkpoints go.
+    checkpoints: Arc<SharedStatus>,
 }
 
 /// Running queries, under an executor.
@@ -128,12 +140,16 @@ impl Engine {
             errors: Arc::default(),
             give_up: Arc::default(),
             closing: Arc::default(),
+            checkpoints: Arc::default(),
         };
         let (state, caught_up) = State::new(&shared);
         let state = Arc::new(Mutex::new(state));
         if live {
             let coordinator = join::Coordinator::new(&shared, &state, caught_up);
             shared.executor.spawn(Box::new(coordinator));
+        }
+        if let Some(options) = &shared.options.checkpoints {
+            stopper::begin_checkpoints(&shared, &state, options);
         }
         let applying = Mutex::new(());
         Self {
@@ -152,14 +168,21 @@ impl Engine {
     /// nothing has changed.
     pub fn apply(&self, program: &Program) -> Result<Applied, EngineError> {
         let _one_change = self.applying.lock();
+        if self.shared.options.checkpoints.is_some() && self.state.lock().is_fresh() {
+            return self.restart(program);
+        }
+        self.change(program, &Start::Live)
+    }
+
+    fn change(&self, program: &Program, start: &Start<'_>) -> Result<Applied, EngineError> {
         let mut opened = open::Opened::default();
         loop {
             let missing = {
                 let mut state = self.state.lock();
-                let planned = state.plan(program)?;
+                let planned = state.plan(program, start)?;
                 let missing = opened.missing(state.needs(&planned, program));
                 if missing.is_empty() {
-                    return state.carry_out(planned, &mut opened);
+                    return state.carry_out(planned, &mut opened, start);
                 }
                 missing
             };
@@ -206,6 +229,13 @@ impl Engine {
     pub fn subscribe(&self, query: &str) -> Option<Receiver<Arc<ChangeBatch>>> {
         let handle = self.state.lock().newest(query)?;
         Some(handle.subscribe())
+    }
+
+    /// How checkpoints go; `None`: none are taken.
+    #[must_use]
+    pub fn checkpoints(&self) -> Option<CheckpointStatus> {
+        let taken = self.shared.options.checkpoints.is_some();
+        taken.then(|| self.shared.checkpoints.get())
     }
 
     /// Errors that stopped something.
@@ -277,6 +307,7 @@ impl Running {
     /// The first error that stopped something.
     pub fn wait(&self) -> Result<Summary, EngineError> {
         let fine = self.threads.join();
+        self.engine.release();
         if let Some(error) = self.engine.errors().into_iter().next() {
             return Err(error);
         }

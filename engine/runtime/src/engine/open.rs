@@ -8,9 +8,9 @@ use super::Shared;
 use super::apply::Planned;
 use super::state::State;
 use crate::error::EngineError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidewheel_core::{Sink, SinkRequest, Source, SourceRequest, TableSpec};
+use tidewheel_core::{Owner, Sink, SinkRequest, Source, SourceRequest, TableSpec};
 use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
 
 /// What a change uses an open table for.
@@ -28,10 +28,18 @@ pub(super) enum Place {
 
 /// What is to be opened.
 pub(super) enum Need<'a> {
-    Sink(&'a TableSpec),
+    Sink {
+        table: &'a TableSpec,
+        /// Who writes.
+        query: String,
+        /// Where it goes on.
+        resume: Option<Vec<u8>>,
+    },
     Source {
         table: &'a SourceTable,
         from_ms: Option<i64>,
+        /// By partition, where it goes on.
+        start: BTreeMap<u32, u64>,
     },
 }
 
@@ -50,7 +58,7 @@ impl Opened {
         mut needed: BTreeMap<Place, Need<'a>>,
     ) -> BTreeMap<Place, Need<'a>> {
         needed.retain(|place, need| match need {
-            Need::Sink(_) => !self.sinks.contains_key(place),
+            Need::Sink { .. } => !self.sinks.contains_key(place),
             // Where it is now known that record times tell nothing, it is opened again.
             Need::Source { from_ms, .. } => !self
                 .sources
@@ -71,16 +79,20 @@ impl Opened {
     ) -> Result<(), EngineError> {
         for (place, need) in needed {
             match need {
-                Need::Sink(table) => {
-                    let query = match &place {
-                        Place::Sink(query) => query.as_str(),
-                        _ => "",
-                    };
-                    let sink = sink(shared, table, query)?;
+                Need::Sink {
+                    table,
+                    query,
+                    resume,
+                } => {
+                    let sink = sink(shared, table, query, resume)?;
                     self.sinks.insert(place, sink);
                 }
-                Need::Source { table, from_ms } => {
-                    let source = source(shared, table, from_ms)?;
+                Need::Source {
+                    table,
+                    from_ms,
+                    start,
+                } => {
+                    let source = source(shared, table, from_ms, start)?;
                     self.sources.insert(place, (source, from_ms));
                 }
             }
@@ -114,50 +126,85 @@ impl State {
         program: &'a Program,
     ) -> BTreeMap<Place, Need<'a>> {
         let mut needs = BTreeMap::new();
-        let mut new = BTreeSet::new();
+        let mut new = BTreeMap::new();
         for plan in planned.sources.values() {
             let table = plan.table;
             if plan.is_new {
                 let from_ms = self.shared.options.from_ms;
                 let place = Place::Live(table.spec.name.clone());
-                needs.insert(place, Need::Source { table, from_ms });
+                let start = plan.saved.as_ref().map(|saved| saved.offsets.clone());
+                let need = Need::Source {
+                    table,
+                    from_ms,
+                    start: start.unwrap_or_default(),
+                };
+                needs.insert(place, need);
                 let bad = match &table.bad_rows {
                     BadRows::DeadLetter(bad) => Some(bad),
                     BadRows::Drop | BadRows::Fail => None,
                 };
                 for side in bad.into_iter().chain(&table.late_rows_table) {
                     if !self.sides.contains_key(&side.name) {
-                        needs.insert(Place::Side(side.name.clone()), Need::Sink(side));
+                        let need = Need::Sink {
+                            table: side,
+                            query: String::new(),
+                            resume: None,
+                        };
+                        needs.insert(Place::Side(side.name.clone()), need);
                     }
                 }
             }
             for beginning in &plan.new {
-                new.insert(beginning.name.as_str());
+                let saved = beginning.saved_sink.as_ref();
+                let position = saved.map(|saved| saved.position.clone());
+                new.insert(beginning.name.as_str(), position.filter(|p| !p.is_empty()));
                 if let Some(history) = beginning.history {
                     let from_ms = history.begin_ms;
                     let place = Place::History(beginning.name.clone());
-                    needs.insert(place, Need::Source { table, from_ms });
+                    let need = Need::Source {
+                        table,
+                        from_ms,
+                        start: BTreeMap::new(),
+                    };
+                    needs.insert(place, need);
                 }
             }
         }
         for query in &program.queries {
-            if new.contains(query.name.as_str()) {
-                needs.insert(Place::Sink(query.name.clone()), Need::Sink(&query.sink));
+            if let Some(resume) = new.remove(query.name.as_str()) {
+                let need = Need::Sink {
+                    table: &query.sink,
+                    query: query.name.clone(),
+                    resume,
+                };
+                needs.insert(Place::Sink(query.name.clone()), need);
             }
         }
         needs
     }
 }
 
-fn sink(shared: &Shared, table: &TableSpec, query: &str) -> Result<Box<dyn Sink>, EngineError> {
+fn sink(
+    shared: &Shared,
+    table: &TableSpec,
+    query: String,
+    resume: Option<Vec<u8>>,
+) -> Result<Box<dyn Sink>, EngineError> {
     let connector = shared
         .env
         .registry()
         .for_table(&table.options)
         .map_err(State::refused(table))?;
+    let owner = shared.options.checkpoints.as_ref();
     let request = SinkRequest {
-        query: query.to_owned(),
-        ..SinkRequest::new(table.clone(), Arc::clone(&shared.env))
+        table: table.clone(),
+        query,
+        owner: owner.map(|options| Owner {
+            pipeline: options.store.pipeline().to_owned(),
+            epoch: options.lease.lock().epoch(),
+        }),
+        resume,
+        env: Arc::clone(&shared.env),
     };
     connector.sink(&request).map_err(State::refused(table))
 }
@@ -166,6 +213,7 @@ fn source(
     shared: &Shared,
     table: &SourceTable,
     from_ms: Option<i64>,
+    start: BTreeMap<u32, u64>,
 ) -> Result<Box<dyn Source>, EngineError> {
     let spec = &table.spec;
     let registry = shared.env.registry();
@@ -186,7 +234,7 @@ fn source(
     connector
         .source(&SourceRequest {
             table: spec.clone(),
-            start: BTreeMap::new(),
+            start,
             from_ms,
             metadata,
             env: Arc::clone(&shared.env),

@@ -124,6 +124,11 @@ impl State {
         (state, receiver)
     }
 
+    /// True before the first change.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.next_query == 0
+    }
+
     /// The newest query of that name.
     pub(super) fn newest(&self, name: &str) -> Option<Arc<QueryHandle>> {
         let of_name = |query: &&QueryRun| query.name == name;

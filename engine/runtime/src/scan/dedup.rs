@@ -5,7 +5,12 @@ use arrow::row::{RowConverter, SortField};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 use tidewheel_core::EventTime;
+use tidewheel_kernel::aggregate::StateError;
+use tidewheel_kernel::aggregate::codec::{Reader, put_i64, put_u64};
 use xxhash_rust::xxh3::xxh3_128;
+
+/// Bytes of a saved key.
+const KEY_BYTES: usize = 24;
 
 /// The 128-bit hash of each row's key; `None` where a key column is NULL (never a repeat).
 #[must_use]
@@ -97,6 +102,38 @@ impl Dedup {
                 }
             }
         }
+    }
+
+    /// Appends all keys, for checkpoints.
+    pub fn save(&mut self, out: &mut Vec<u8>) {
+        put_u64(out, self.table.len() as u64);
+        out.reserve(self.table.len() * KEY_BYTES);
+        for (key, time) in &self.table {
+            out.extend_from_slice(&key.to_le_bytes());
+            put_i64(out, *time);
+        }
+    }
+
+    /// Takes what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are something else.
+    pub fn load(&mut self, saved: &mut Reader<'_>) -> Result<(), StateError> {
+        let count = usize::try_from(saved.u64()?).unwrap_or(usize::MAX);
+        let all = saved.take(count.saturating_mul(KEY_BYTES))?;
+        self.table.reserve(count, |entry| entry.0 as u64);
+        let mut keys = Reader::new(all);
+        for _ in 0..count {
+            let key = u128::from_le_bytes(keys.array()?);
+            let time = keys.i64()?;
+            self.table
+                .insert_unique(key as u64, (key, time), |entry| entry.0 as u64);
+            self.buckets
+                .entry(time.div_euclid(self.bucket))
+                .or_default()
+                .push(key);
+        }
+        Ok(())
     }
 
     /// Keys remembered now.

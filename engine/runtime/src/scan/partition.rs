@@ -4,6 +4,8 @@ use crate::status::PartitionStatus;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidewheel_core::time::{EventTime, NO_TIME};
+use tidewheel_kernel::aggregate::StateError;
+use tidewheel_kernel::aggregate::codec::{Reader, put_count, put_i64, put_u32};
 
 /// A partition whose end was seen within this time is not behind.
 const BEHIND_AFTER: Duration = Duration::from_secs(1);
@@ -204,7 +206,7 @@ impl TableTime {
         let all = self
             .partitions
             .values()
-            .all(|state| state.idle || state.finished);
+            .all(|state| state.idle && state.at_end || state.finished);
         if all && self.frontier != NO_TIME && !self.partitions.is_empty() {
             // The last row's time passed while it lay at the end; time went on all the while.
             let passed = now.saturating_sub(self.last_row);
@@ -252,6 +254,45 @@ impl TableTime {
             }
         }
         pauses
+    }
+
+    /// The frontier is at least there: a reader of values may have seen it so. True if that is new.
+    pub fn raise_frontier(&mut self, floor: EventTime) -> bool {
+        let raised = floor > self.frontier;
+        self.frontier = self.frontier.max(floor);
+        raised
+    }
+
+    /// Appends what is to be known after a restart.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put_i64(out, self.frontier);
+        put_i64(out, self.watermark);
+        put_count(out, self.partitions.len());
+        for (partition, state) in &self.partitions {
+            put_u32(out, *partition);
+            put_i64(out, state.watermark);
+            out.push(u8::from(state.idle));
+        }
+    }
+
+    /// Takes what [`Self::save`] wrote. Partitions that are there already get their state;
+    /// others are added.
+    ///
+    /// # Errors
+    /// The bytes are something else.
+    pub fn load(&mut self, saved: &mut Reader<'_>, now: Duration) -> Result<(), StateError> {
+        self.frontier = saved.i64()?;
+        self.watermark = saved.i64()?;
+        for _ in 0..saved.count(13)? {
+            let partition = saved.u32()?;
+            self.add(partition, now);
+            let (watermark, idle) = (saved.i64()?, saved.bool()?);
+            if let Some(state) = self.partitions.get_mut(&partition) {
+                (state.watermark, state.idle) = (watermark, idle);
+            }
+        }
+        self.find_lowest();
+        Ok(())
     }
 
     fn find_lowest(&mut self) {

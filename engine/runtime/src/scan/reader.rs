@@ -4,6 +4,7 @@ use super::change::Change;
 use super::meeting::{Approach, Positions, goal};
 use super::program::{QueryId, ScanProgram};
 use super::worker::{Output, Work};
+use crate::checkpoint::Barrier;
 use crate::error::EngineError;
 use crate::status::SourceHandle;
 use crate::task::{Poll, Task};
@@ -49,6 +50,8 @@ pub enum ReaderMessage {
     },
     /// To a reading of history: go on to the goal, and hand over.
     Finish(Positions),
+    /// State is to be saved as it is here.
+    Barrier(Barrier),
     /// Read no more; what was read is written.
     Stop,
     /// Read no more; the table's queries are gone.
@@ -153,6 +156,9 @@ impl Reader {
                 None
             }
             ReaderMessage::Change(change) => self.change(change),
+            ReaderMessage::Barrier(barrier) => {
+                (!self.send(Output::Barrier(barrier))).then_some(Poll::Done)
+            }
             ReaderMessage::Meet {
                 positions,
                 other,

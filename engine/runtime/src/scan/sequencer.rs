@@ -7,6 +7,7 @@ use super::partition::TableTime;
 use super::program::ScanProgram;
 use super::reader::ReaderMessage;
 use super::worker::{Output, Prepared};
+use crate::checkpoint::{Barrier, Part};
 use crate::error::EngineError;
 use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
 use crate::stats::{Stats, add};
@@ -114,6 +115,7 @@ impl Sequencer {
                 Poll::Ready
             }
             Output::Change(change) => self.change(*change),
+            Output::Barrier(barrier) => self.barrier(&barrier),
             Output::HandOver => {
                 let time = self.now();
                 for shard in &self.shards {
@@ -143,6 +145,31 @@ impl Sequencer {
                 Poll::Done
             }
         }
+    }
+
+    /// Saves what this task holds, and passes the barrier on.
+    fn barrier(&mut self, barrier: &Barrier) -> Poll {
+        let mut bytes = Vec::new();
+        self.time.save(&mut bytes);
+        if let Some(dedup) = &mut self.dedup {
+            dedup.save(&mut bytes);
+        }
+        let _ = barrier.parts.send(Part::Scan {
+            source: self.source,
+            offsets: self.positions.clone(),
+            frontier: self.time.frontier(),
+            bytes,
+        });
+        for shard in &self.shards {
+            let message = ShardMessage::Barrier {
+                source: self.source,
+                barrier: barrier.clone(),
+            };
+            if shard.send(message).is_err() {
+                return Poll::Done;
+            }
+        }
+        Poll::Ready
     }
 
     fn change(&mut self, change: Change) -> Poll {
@@ -210,6 +237,7 @@ impl Sequencer {
         if let Some(newest) = batch.newest_ms {
             self.newest_ms.insert(batch.partition, newest);
         }
+        self.handle.handed_on(batch.partition, batch.next_offset);
         let rows = batch.time.len();
         let mut watermark = Vec::with_capacity(rows);
         let mut fresh = Vec::with_capacity(rows);
@@ -430,6 +458,7 @@ impl Sequencer {
             return;
         }
         self.last_tick = now;
+        let raised = self.time.raise_frontier(self.handle.floor.load(Relaxed));
         let mut partitions = self.time.partitions(&self.positions);
         let wall_ms = self.env.wall_ms();
         for partition in &mut partitions {
@@ -442,7 +471,7 @@ impl Sequencer {
         }
         self.handle.show(self.now(), partitions);
         let behind = self.time.is_behind(now);
-        if self.time.tick(now) {
+        if self.time.tick(now) || raised {
             self.send_time();
         } else if !behind {
             // The shards learn that reading has caught up, and need not coalesce any more.

@@ -4,6 +4,7 @@ use super::bad::SideRow;
 use super::change::Change;
 use super::dedup::hash_keys;
 use super::program::{Evaluation, ScanProgram};
+use crate::checkpoint::Barrier;
 use crate::error::EngineError;
 use crate::expr::{Expr, evaluate};
 use crate::status::SourceHandle;
@@ -52,6 +53,8 @@ pub enum Output {
     Event(SourceEvent),
     /// From here on, other queries.
     Change(Box<Change>),
+    /// State is to be saved as it is here.
+    Barrier(Barrier),
     /// The reading of history has come to where it meets the live one.
     HandOver,
     /// The table is read no more: its queries are gone.

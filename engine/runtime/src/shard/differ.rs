@@ -9,6 +9,8 @@ use arrow::row::{RowConverter, SortField};
 use hashbrown::HashMap;
 use tidewheel_core::EventTime;
 use tidewheel_core::time::END_OF_TIME;
+use tidewheel_kernel::aggregate::StateError;
+use tidewheel_kernel::aggregate::codec::{Reader, put_bytes, put_count, put_i64};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A row that was added, so that it can be taken back.
@@ -116,6 +118,42 @@ impl Differ {
             .convert_rows(rows)
             .map_err(|error| EngineError::Expression(error.to_string()))?;
         batch(&self.schema, columns, count)
+    }
+
+    /// Appends the rows that were handed on, for checkpoints.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put_i64(out, self.forgot_at);
+        put_count(out, self.rows.len());
+        for (identity, added) in &self.rows {
+            put_bytes(out, identity);
+            put_bytes(out, &added.row);
+            put_i64(out, added.time);
+        }
+    }
+
+    /// Takes what [`Self::save`] wrote, as far as `choose` says by the rows' identities.
+    ///
+    /// # Errors
+    /// The bytes are something else.
+    pub fn load(
+        &mut self,
+        saved: &mut Reader<'_>,
+        choose: impl Fn(&[&[u8]]) -> Result<Vec<bool>, StateError>,
+    ) -> Result<(), StateError> {
+        self.forgot_at = self.forgot_at.max(saved.i64()?);
+        let count = saved.count(16)?;
+        let mut rows = Vec::with_capacity(count);
+        for _ in 0..count {
+            rows.push((saved.bytes()?, saved.bytes()?, saved.i64()?));
+        }
+        let identities: Vec<&[u8]> = rows.iter().map(|(identity, ..)| *identity).collect();
+        for ((identity, row, time), own) in rows.into_iter().zip(choose(&identities)?) {
+            if own {
+                let row = row.into();
+                self.rows.insert(identity.into(), Added { row, time });
+            }
+        }
+        Ok(())
     }
 
     /// Forgets rows that change no more: their window has closed by the watermark, less

@@ -76,6 +76,16 @@ impl Finisher {
         }
     }
 
+    /// Of no key it is known what stands in the sink: a writer before has ended.
+    pub fn assume_unknown(&mut self) {
+        self.written.assume_unknown();
+    }
+
+    /// All keys that may stand in the sink have been looked at.
+    pub fn all_known(&mut self) {
+        self.written.all_known();
+    }
+
     /// Everything is to be written again.
     pub fn forget_all(&mut self) {
         self.written.forget_all();

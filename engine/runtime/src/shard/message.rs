@@ -1,6 +1,9 @@
 //! What shards are told. Control travels in the same channel as data.
 
 use super::query::NewQuery;
+use crate::checkpoint::Barrier;
+use crate::checkpoint::gate::Reached;
+use crate::checkpoint::restore::RestoredShard;
 use crate::scan::bad::SideRow;
 use crate::scan::program::{Evaluation, QueryId, ScanProgram};
 use crossbeam_channel::Sender;
@@ -80,6 +83,15 @@ pub enum ShardMessage {
         /// The source table.
         source: usize,
     },
+    /// State is to be saved as it is here.
+    Barrier {
+        /// The source table.
+        source: usize,
+        /// The barrier.
+        barrier: Barrier,
+    },
+    /// The state that a source's queries had before a restart.
+    Restored(Box<RestoredShard>),
     /// The history is read: the state goes to the live shard.
     HandOver,
     /// Something outside has changed: look.
@@ -93,7 +105,7 @@ pub enum ShardMessage {
 
 /// What sinks tell shards. It goes beside the data, in a channel without bound, so that a sink
 /// never waits for a shard that waits for it; there is at most one credit a query under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feedback {
     /// A query's sink is ready for more.
     Credit {
@@ -106,5 +118,12 @@ pub enum Feedback {
     Rewrite {
         /// The query.
         query: usize,
+    },
+    /// After a restart: how far the values in the sink are.
+    Gate {
+        /// The query.
+        query: usize,
+        /// From where in its source they came at most.
+        reached: Arc<Reached>,
     },
 }

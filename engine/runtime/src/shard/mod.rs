@@ -7,9 +7,13 @@ pub mod message;
 pub mod query;
 pub mod renew;
 pub mod rows;
+pub mod save;
 pub mod step;
 pub mod written;
 
+use crate::checkpoint::barrier::{Barrier, Part, QueryPart};
+use crate::checkpoint::gate::Reached;
+use crate::checkpoint::restore::RestoredShard;
 use crate::error::EngineError;
 use crate::scan::bad::SideRow;
 use crate::scan::program::{QueryId, ScanProgram};
@@ -61,6 +65,8 @@ pub struct SourceShard {
     pub timers_left: bool,
     /// Where late rows go, and the name they carry.
     pub late: Option<(Sender<Vec<SideRow>>, String)>,
+    /// By partition, the offset up to which rows have come.
+    pub positions: BTreeMap<u32, u64>,
 }
 
 impl SourceShard {
@@ -79,8 +85,17 @@ impl SourceShard {
             ended: false,
             timers_left: false,
             late,
+            positions: BTreeMap::new(),
         }
     }
+}
+
+/// What sinks said to queries that were not here yet.
+#[derive(Debug, Default)]
+pub struct Early {
+    credit: usize,
+    rewrites: u64,
+    gate: Option<Arc<Reached>>,
 }
 
 /// One shard.
@@ -98,8 +113,8 @@ pub struct Shard {
     /// Queries whose state is on its way from the shard that read their history. Nothing else is
     /// done before it is here.
     pub joining: VecDeque<NewQuery>,
-    /// Of queries that are not here yet: credit, and how often everything was asked for.
-    pub early: BTreeMap<QueryId, (usize, u64)>,
+    /// Of queries that are not here yet.
+    pub early: BTreeMap<QueryId, Early>,
     /// In a shard that reads history: where its state goes.
     pub hand_over: Option<Sender<HandOver>>,
     /// The world.
@@ -167,6 +182,8 @@ impl Shard {
                 }
                 self.sources.remove(&source);
             }
+            ShardMessage::Barrier { source, barrier } => self.barrier(source, &barrier),
+            ShardMessage::Restored(restored) => self.restored(*restored),
             // Handled where messages are received.
             ShardMessage::HandOver | ShardMessage::Wake => {}
         }
@@ -176,7 +193,7 @@ impl Shard {
         match feedback {
             Feedback::Credit { query, rows } => match self.queries.get_mut(&query) {
                 Some(known) => known.credit = rows,
-                None => self.early.entry(query).or_default().0 = rows,
+                None => self.early.entry(query).or_default().credit = rows,
             },
             Feedback::Rewrite { query } => match self.queries.get_mut(&query) {
                 Some(known) => {
@@ -184,9 +201,81 @@ impl Shard {
                         known.rewrite(&mut source.groups);
                     }
                 }
-                None => self.early.entry(query).or_default().1 += 1,
+                None => self.early.entry(query).or_default().rewrites += 1,
+            },
+            Feedback::Gate { query, reached } => match self.queries.get_mut(&query) {
+                Some(known) => known.gate_at(reached),
+                None => self.early.entry(query).or_default().gate = Some(reached),
             },
         }
+    }
+
+    /// Saves the state of a source's queries, and passes the barrier on to their sinks.
+    fn barrier(&mut self, source: usize, barrier: &Barrier) {
+        let Some(known) = self.sources.get_mut(&source) else {
+            return;
+        };
+        let mut groups = BTreeMap::new();
+        for (number, operator) in known.groups.iter_mut().enumerate() {
+            let Some(operator) = operator else { continue };
+            let mut bytes = Vec::new();
+            let full = if barrier.full {
+                operator.save(&mut bytes);
+                true
+            } else {
+                operator.save_changed(&mut bytes)
+            };
+            groups.insert(number, (full, bytes));
+        }
+        let is_there = |query: &QueryShard| {
+            query.chain.source == source && !query.handle.sink_gone.load(Relaxed)
+        };
+        let queries = self
+            .queries
+            .values_mut()
+            .filter(|query| is_there(query))
+            .map(|query| {
+                let mut bytes = Vec::new();
+                query.save(&mut bytes);
+                QueryPart {
+                    query: query.id,
+                    set: match &query.first {
+                        First::Set { group, set } => Some((*group, set.0)),
+                        _ => None,
+                    },
+                    bytes,
+                }
+            })
+            .collect();
+        let _ = barrier.parts.send(Part::Shard {
+            source,
+            shard: self.number,
+            groups,
+            queries,
+        });
+        for query in self.queries.values() {
+            if is_there(query) {
+                let _ = query.sink.send(SinkMessage::Barrier {
+                    shard: self.number,
+                    barrier: barrier.clone(),
+                });
+            }
+        }
+    }
+
+    /// Takes the state that a source's queries had before a restart.
+    fn restored(&mut self, restored: RestoredShard) {
+        let Some(known) = self.sources.get_mut(&restored.source) else {
+            return;
+        };
+        known.program = Some(restored.program);
+        known.groups = restored.groups;
+        known.positions = restored.positions;
+        known.time = restored.time;
+        for query in restored.queries {
+            self.enter(query);
+        }
+        self.advance(restored.source);
     }
 
     /// Begins queries. Those with history wait for their state.
@@ -211,12 +300,16 @@ impl Shard {
             let sink = query.sink.clone();
             let set = places.get(&id).copied();
             let keeps = QueryShard::keeps(&query.chain);
+            let gated = query.gated;
             match QueryShard::new(query, set) {
-                Ok(query) => {
+                Ok(mut query) => {
                     if let First::Set { group, set } = &query.first
                         && let Some(operator) = self.operator(source, *group)
                     {
                         operator.set_keep(*set, keeps);
+                    }
+                    if gated && let Some(known) = self.sources.get_mut(&source) {
+                        query.close_gate(&mut known.groups);
                     }
                     self.enter(query);
                 }
@@ -265,9 +358,12 @@ impl Shard {
     }
 
     fn enter(&mut self, mut query: QueryShard) {
-        if let Some((credit, rewrites)) = self.early.remove(&query.id) {
-            query.credit = credit;
-            query.rewrites += rewrites;
+        if let Some(early) = self.early.remove(&query.id) {
+            query.credit = early.credit;
+            query.rewrites += early.rewrites;
+            if let Some(progress) = early.gate {
+                query.gate_at(progress);
+            }
         }
         self.queries.insert(query.id, query);
     }
@@ -429,6 +525,7 @@ impl Shard {
             }
         }
         source.time = rows.after;
+        source.positions.insert(rows.progress.0, rows.progress.1);
         self.stop_failed(failed);
         self.advance(rows.source);
     }
@@ -480,6 +577,10 @@ impl Shard {
             let Some(source) = self.sources.get_mut(&query.chain.source) else {
                 continue;
             };
+            let reached = (source.time, source.ended);
+            if !query.try_gate(&mut source.groups, &source.positions, reached) {
+                continue;
+            }
             query.renew(&mut source.groups, source.time, now);
             if query.credit == 0 {
                 continue;

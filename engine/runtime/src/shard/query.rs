@@ -4,6 +4,7 @@ use super::finish::Finisher;
 use super::message::{SourceRows, SourceTime};
 use super::rows::{Delta, Fate, Upserts, upserts};
 use super::step::{StepState, TIMERS_AT_ONCE, micros, over, regroup, types};
+use crate::checkpoint::gate::Gate;
 use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
 use crate::scan::program::{QueryId, QueryInput};
@@ -64,6 +65,8 @@ pub struct NewQuery {
     pub muted: bool,
     /// Windows that end up to then are not handed on: their rows were not all read.
     pub skip_until: Option<EventTime>,
+    /// Its values may stand in the sink, from a process that has ended.
+    pub gated: bool,
 }
 
 impl std::fmt::Debug for NewQuery {
@@ -118,6 +121,10 @@ pub struct QueryShard {
     pub done: bool,
     /// How often the sink asked for everything again.
     pub rewrites: u64,
+    /// After a restart: when it writes again.
+    pub gate: Gate,
+    /// Its gate has opened, and not all of its keys have been looked at since.
+    pub settling: bool,
 }
 
 /// Aggregates whose columns are those of the program instead of the head's.
@@ -224,7 +231,7 @@ impl QueryShard {
         let mut rest = Vec::new();
         for (at, step) in chain.steps.iter().enumerate().skip(1) {
             let step = StepState::new(&chain.name, step, after_over && at == 1, asked(at))?;
-            rest.push(step);
+            rest.push(step.above(&chain.steps[at - 1])?);
         }
         let identity = match chain.steps.first() {
             Some(step) if asked(0) && !after_over => Some(StepState::identity_encoder(step)?),
@@ -250,6 +257,8 @@ impl QueryShard {
             told: None,
             done: false,
             rewrites: 0,
+            gate: Gate::Open,
+            settling: false,
         })
     }
 
@@ -543,6 +552,7 @@ impl QueryShard {
                 self.finisher.freed(&freed);
                 if include_expiry {
                     self.read_at_ms = None;
+                    self.settle(shard);
                 }
                 return Ok(false);
             };
@@ -590,6 +600,7 @@ impl QueryShard {
         let freed = self.take_freed(groups);
         drop(freed);
         if batches.is_empty() && self.told == Some(time) {
+            self.settle(shard);
             return Ok(false);
         }
         self.told = Some(time);
@@ -661,6 +672,21 @@ impl QueryShard {
         self.done = false;
         self.finisher.forget_all();
         self.refresh(groups);
+    }
+
+    /// Marks everything that stands as changed, so that it is written again.
+    pub(super) fn rewrite_standing(&mut self, groups: &mut [Option<WindowOperator>]) {
+        self.refresh(groups);
+    }
+
+    /// Of no key it is known what stands in the sink.
+    pub(super) fn assume_unknown(&mut self) {
+        self.finisher.assume_unknown();
+    }
+
+    /// All keys that may stand in the sink have been looked at.
+    pub(super) fn all_known(&mut self) {
+        self.finisher.all_known();
     }
 
     fn refresh(&mut self, groups: &mut [Option<WindowOperator>]) {

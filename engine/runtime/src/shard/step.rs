@@ -2,7 +2,7 @@
 
 use super::differ::Differ;
 use super::message::SourceTime;
-use super::rows::{Delta, Fate, Upserts, run, upserts};
+use super::rows::{Delta, Fate, Upserts, is_one_row_a_key, run, upserts};
 use crate::error::EngineError;
 use crate::plan::{Keyed, Step};
 use crate::stats::{Stats, add};
@@ -13,12 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::Op as RowOp;
 use tidewheel_core::time::{EventTime, NO_TIME};
+use tidewheel_kernel::aggregate::StateError;
+use tidewheel_kernel::aggregate::codec::{Reader, put_i64};
 use tidewheel_kernel::change::OperatorStats;
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::{KeyEncoder, Keys};
 use tidewheel_kernel::latest::{LatestInput, LatestOperator};
 use tidewheel_kernel::over::OverOperator;
 use tidewheel_kernel::regroup::{RegroupOperator, RegroupSpec};
+use tidewheel_kernel::share::Share;
 use tidewheel_kernel::spec::{Emit, SetSpec};
 use tidewheel_kernel::topn::{Rank, RankChanges, SortColumn, TopNOperator, TopNSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
@@ -48,6 +51,7 @@ pub struct StepState {
     /// The operator.
     pub operator: Operator,
     encoder: KeyEncoder,
+    below: Option<Identity>,
     /// Identifies output rows, where the next step asks for it.
     identity: Option<KeyEncoder>,
     differ: Option<Differ>,
@@ -98,6 +102,45 @@ pub fn regroup(keyed: &Keyed, encoder: KeyEncoder, retracting: bool) -> Option<R
     ))
 }
 
+/// The set of a Window step over rows that are added and taken back.
+fn window_set(keyed: &Keyed) -> Option<SetSpec> {
+    let Keyed::Window {
+        window,
+        emit,
+        aggregates,
+        ..
+    } = keyed
+    else {
+        return None;
+    };
+    Some(SetSpec {
+        filter: None,
+        window: *window,
+        emit: *emit,
+        aggregates: aggregates.clone(),
+        retracting: true,
+    })
+}
+
+/// How the rows below a step are identified: by their key, and their window where they have one.
+struct Identity {
+    encoder: KeyEncoder,
+    per_window: bool,
+}
+
+impl Identity {
+    /// Which identities, as [`super::rows::upserts`] made them, are those of a share of the keys.
+    fn choose(&self, share: &Share<'_>, identities: &[&[u8]]) -> Result<Vec<bool>, StateError> {
+        const WINDOW_BYTES: usize = 16;
+        let window = if self.per_window { WINDOW_BYTES } else { 0 };
+        let keys: Vec<&[u8]> = identities
+            .iter()
+            .map(|identity| &identity[..identity.len().saturating_sub(window)])
+            .collect();
+        share.choose(&self.encoder, &keys)
+    }
+}
+
 impl StepState {
     /// The state of a step that follows another one. `after_over` says that its input is the
     /// changelog of OVER; else it is rows that replace one another. `asked` says that the next
@@ -119,21 +162,9 @@ impl StepState {
         let encoder = Self::identity_encoder(step)?;
         let mut differ = None;
         let operator = match &step.keyed {
-            Keyed::Window {
-                time,
-                window,
-                emit,
-                aggregates,
-                ..
-            } => {
+            Keyed::Window { time, .. } => {
                 differ = Some(Differ::new(&step.input, Some(*time))?);
-                let set = SetSpec {
-                    filter: None,
-                    window: *window,
-                    emit: *emit,
-                    aggregates: aggregates.clone(),
-                    retracting: true,
-                };
+                let set = window_set(&step.keyed).ok_or_else(|| refuse("not a window"))?;
                 let mut operator = WindowOperator::new(Self::identity_encoder(step)?, Vec::new());
                 let id = operator.add_set(&set);
                 Operator::Window(Box::new(operator), id)
@@ -202,6 +233,7 @@ impl StepState {
         };
         Ok(Self {
             encoder,
+            below: None,
             identity,
             differ,
             step: step.clone(),
@@ -224,6 +256,18 @@ impl StepState {
     #[must_use]
     pub fn asks_identity(step: &Step) -> bool {
         matches!(step.keyed, Keyed::Window { .. } | Keyed::Group { .. })
+    }
+
+    /// Says what step its rows come from.
+    ///
+    /// # Errors
+    /// A column's type cannot be a key.
+    pub fn above(mut self, below: &Step) -> Result<Self, EngineError> {
+        self.below = Some(Identity {
+            encoder: Self::identity_encoder(below)?,
+            per_window: !is_one_row_a_key(&below.keyed),
+        });
+        Ok(self)
     }
 
     /// Takes rows that replace one another.
@@ -461,6 +505,86 @@ impl StepState {
             Operator::Group(operator) => operator.take_freed(),
             Operator::Latest(operator) => operator.take_freed(),
             Operator::TopN(_) | Operator::Over(_) => Vec::new(),
+        }
+    }
+
+    /// Appends the step's state, for checkpoints.
+    pub fn save(&mut self, out: &mut Vec<u8>) {
+        put_i64(out, self.watermark);
+        put_i64(out, self.frontier);
+        if let Some(differ) = &self.differ {
+            differ.save(out);
+        }
+        match &mut self.operator {
+            Operator::Window(operator, _) => operator.save(out),
+            Operator::Group(operator) => operator.save(out),
+            Operator::Latest(operator) => operator.save(out),
+            Operator::TopN(operator) => operator.save(out),
+            Operator::Over(operator) => operator.save(out),
+        }
+    }
+
+    /// Takes what [`Self::save`] wrote in `saved`: one for each shard that there was. `below` is the
+    /// share of the keys of the step below that is this shard's, `share` that of its own.
+    ///
+    /// # Errors
+    /// The bytes are something else.
+    pub fn load(
+        &mut self,
+        saved: &[&[u8]],
+        below: &Share<'_>,
+        share: &Share<'_>,
+    ) -> Result<(), StateError> {
+        let mut operators = Vec::new();
+        for (number, bytes) in saved.iter().enumerate() {
+            let mut reader = Reader::new(bytes);
+            let watermark = reader.i64()?;
+            self.watermark = if number == 0 {
+                watermark
+            } else {
+                self.watermark.min(watermark)
+            };
+            self.frontier = self.frontier.max(reader.i64()?);
+            if let Some(differ) = &mut self.differ {
+                differ.load(&mut reader, |identities| match &self.below {
+                    Some(identity) => identity.choose(below, identities),
+                    None => Ok(vec![true; identities.len()]),
+                })?;
+            }
+            operators.push(&bytes[reader.used()..]);
+        }
+        if let Operator::Window(operator, set) = &mut self.operator {
+            let encoder = KeyEncoder::new(self.encoder.types())
+                .map_err(|error| StateError(error.to_string()))?;
+            let chains: Vec<Vec<&[u8]>> = operators.iter().map(|bytes| vec![*bytes]).collect();
+            let spec = window_set(&self.step.keyed)
+                .ok_or_else(|| StateError("not a window".to_owned()))?;
+            let (restored, sets) =
+                WindowOperator::restore(encoder, &[(SetId(0), spec)], &chains, share)?;
+            **operator = restored;
+            *set = sets.first().copied().unwrap_or(*set);
+            return Ok(());
+        }
+        for bytes in operators {
+            match &mut self.operator {
+                Operator::Window(..) => {}
+                Operator::Group(operator) => operator.load(&[bytes], share)?,
+                Operator::Latest(operator) => operator.load(&[bytes], share)?,
+                Operator::TopN(operator) => operator.load(&[bytes], share)?,
+                Operator::Over(operator) => operator.load(&[bytes], &self.encoder, share)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every row, those that come included, is taken to stand with the reader.
+    pub fn assume_standing(&mut self, on: bool) {
+        match &mut self.operator {
+            Operator::Window(operator, set) => operator.assume_standing(*set, on),
+            Operator::Group(operator) => operator.assume_standing(on),
+            Operator::Latest(operator) => operator.assume_standing(on),
+            Operator::TopN(operator) => operator.assume_standing(on),
+            Operator::Over(_) => {}
         }
     }
 

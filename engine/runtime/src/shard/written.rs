@@ -25,6 +25,8 @@ pub struct Written {
     /// Keys that are to be looked at once `empty_at` comes.
     renewals: Option<Renewals>,
     waits: Vec<bool>,
+    /// Keys that were never looked at may stand in the sink: their writer has ended.
+    unknown: bool,
 }
 
 /// What stands in the sink for a key.
@@ -62,7 +64,7 @@ impl Written {
     fn reach(&mut self, slot: usize) {
         if slot >= self.live.len() {
             let slots = (slot + 1).next_power_of_two();
-            self.live.resize(slots, Liveness::Absent);
+            self.live.resize(slots, self.before());
             self.empty_at.resize(slots, NO_TIME);
             self.hashes.resize(slots * self.columns, 0);
             if self.renewals.is_some() {
@@ -77,7 +79,32 @@ impl Written {
         self.live
             .get(slot as usize)
             .copied()
-            .unwrap_or(Liveness::Absent)
+            .unwrap_or(self.before())
+    }
+
+    /// What stands for a key that was never looked at.
+    fn before(&self) -> Liveness {
+        if self.unknown {
+            Liveness::Lost
+        } else {
+            Liveness::Absent
+        }
+    }
+
+    /// Of no key it is known what stands in the sink.
+    pub fn assume_unknown(&mut self) {
+        self.unknown = true;
+        self.live.fill(Liveness::Lost);
+    }
+
+    /// All keys that may stand in the sink have been looked at.
+    pub fn all_known(&mut self) {
+        self.unknown = false;
+        for live in &mut self.live {
+            if *live == Liveness::Lost {
+                *live = Liveness::Absent;
+            }
+        }
     }
 
     /// Marks a key as deleted or freed.

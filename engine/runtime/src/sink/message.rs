@@ -1,5 +1,6 @@
 //! What sink tasks are told.
 
+use crate::checkpoint::Barrier;
 use crate::shard::message::SourceTime;
 use crate::shard::rows::Upserts;
 use tidewheel_core::ChangeBatch;
@@ -29,6 +30,18 @@ pub enum SinkMessage {
         batches: Vec<Upserts>,
         /// The shard's time, up to which these are all.
         time: SourceTime,
+    },
+    /// State is to be saved as it is here.
+    Barrier {
+        /// The shard that it comes from.
+        shard: usize,
+        /// The barrier.
+        barrier: Barrier,
+    },
+    /// After a restart: the shard has handed over all that stands.
+    Settled {
+        /// The shard.
+        shard: usize,
     },
     /// Something outside has changed: look.
     Wake,

@@ -1,5 +1,6 @@
 //! Sink tasks: one a query. They run the query's tail, write, retry, and give shards credit.
 
+pub mod checkpoint;
 pub mod message;
 pub mod side;
 
@@ -11,6 +12,7 @@ use crate::shard::step::StepState;
 use crate::stats::add;
 use crate::status::{QueryHandle, QueryState};
 use crate::task::{Poll, Task, wait_for};
+use checkpoint::{Progressing, SavedSink};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::SinkMessage;
 use std::collections::VecDeque;
@@ -18,7 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::time::NO_TIME;
-use tidewheel_core::{ChangeBatch, Env, Progress, Sink, SinkError};
+use tidewheel_core::{ChangeBatch, Env, Sink, SinkError};
+use tidewheel_kernel::aggregate::StateError;
+use tidewheel_kernel::share::Share;
 
 /// Most rows that a shard hands over at once.
 pub const CREDIT_ROWS: usize = 8_192;
@@ -53,6 +57,7 @@ pub struct SinkTask {
     /// Told to stop although not everything could be written.
     pub give_up: Arc<std::sync::atomic::AtomicBool>,
     state: State,
+    progressing: Progressing,
 }
 
 /// A batch that waits to be written.
@@ -79,6 +84,8 @@ struct State {
     counted_writes: u64,
     /// How often shards were asked to write everything again.
     rewrites: u64,
+    /// Rows came for the tail while the sink was away.
+    tail_waits: bool,
 }
 
 impl SinkTask {
@@ -111,6 +118,7 @@ impl SinkTask {
             started: false,
             counted_writes: 0,
             rewrites: 0,
+            tail_waits: false,
         };
         let finisher = Finisher::new(Arc::clone(&chain));
         Self {
@@ -127,7 +135,56 @@ impl SinkTask {
             errors,
             give_up,
             state,
+            progressing: Progressing::default(),
         }
+    }
+
+    /// Values are written with how far they may have come.
+    #[must_use]
+    pub fn with_progress(mut self) -> Self {
+        self.progressing.tells = true;
+        self
+    }
+
+    /// The query goes on from a checkpoint, or from nothing where an earlier process may have
+    /// written.
+    ///
+    /// # Errors
+    /// What was saved is something else.
+    pub fn restarted(mut self, saved: Option<&SavedSink>) -> Result<Self, StateError> {
+        let shards = self.shards.len();
+        self.progressing.restart(saved, &self.chain, shards);
+        if let Some(saved) = saved {
+            if saved.tail.len() != self.tail.len() {
+                return Err(StateError("it has another number of steps".to_owned()));
+            }
+            for (step, bytes) in self.tail.iter_mut().zip(&saved.tail) {
+                step.load(&[bytes], &Share::all(), &Share::all())?;
+            }
+        }
+        if self.chain.current && !self.tail.is_empty() {
+            if let Some(step) = self.tail.last_mut() {
+                step.assume_standing(true);
+            }
+            self.finisher.assume_unknown();
+        }
+        Ok(self)
+    }
+
+    fn queue_is_empty(&self) -> bool {
+        self.state.queue.is_empty()
+    }
+
+    fn queued(&self) -> impl Iterator<Item = &Waiting> {
+        self.state.queue.iter()
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        self.state.queue.push_back(waiting);
+    }
+
+    fn is_done(&self, shard: usize) -> bool {
+        self.state.times[shard].1 > self.state.rewrites
     }
 
     fn credit(&mut self, shard: usize) {
@@ -163,6 +220,7 @@ impl SinkTask {
                 credit,
                 read_at_ms,
             } => {
+                self.progressing.adopt(&self.chain, &batch)?;
                 self.state.queue.push_back(Waiting {
                     batch,
                     shard: credit.then_some(shard),
@@ -181,15 +239,16 @@ impl SinkTask {
                     }
                 }
                 self.state.times[shard].0 = time;
-                self.tail()?;
+                self.run_tail()?;
                 self.credit_later(shard);
                 Ok(())
             }
-            SinkMessage::Wake => Ok(()),
+            SinkMessage::Wake | SinkMessage::Barrier { .. } | SinkMessage::Settled { .. } => Ok(()),
             SinkMessage::Done { shard, rewrites } => {
                 let done = &mut self.state.times[shard].1;
                 *done = (*done).max(rewrites + 1);
-                Ok(())
+                self.settled(shard)?;
+                self.pass_barrier()
             }
         }
     }
@@ -210,6 +269,16 @@ impl SinkTask {
             })
     }
 
+    /// Lets the tail work, unless earlier changes of its wait to be written: then later, so that
+    /// changes of the same keys are one.
+    fn run_tail(&mut self) -> Result<(), EngineError> {
+        self.state.tail_waits = !self.state.queue.is_empty();
+        if self.state.tail_waits {
+            return Ok(());
+        }
+        self.tail()
+    }
+
     fn tail(&mut self) -> Result<(), EngineError> {
         let time = self.time();
         // Every shard's frontier is one that the table had, so the highest is its newest: what a
@@ -227,10 +296,14 @@ impl SinkTask {
             }
             while self.tail[at].advance(time) {}
         }
+        if self.progressing.tail_closed {
+            return Ok(());
+        }
         if let Some(step) = self.tail.last_mut() {
             step.mark(&self.finisher.renewable(newest, usize::MAX));
             while let Some(rows) = step.take(CREDIT_ROWS, true, &self.handle.stats)? {
                 if let Some(batch) = self.finisher.finish(&rows, newest, &self.handle.stats)? {
+                    self.progressing.adopt(&self.chain, &batch)?;
                     self.state.queue.push_back(Waiting {
                         batch,
                         shard: None,
@@ -263,7 +336,7 @@ impl SinkTask {
         let Some(waiting) = self.state.queue.front() else {
             return Ok(true);
         };
-        let progress = Progress::default();
+        let progress = self.progress();
         let written = self.sink.write(&waiting.batch, &progress);
         let writes = self.sink.writes();
         add(
@@ -328,6 +401,12 @@ impl SinkTask {
             if !self.after.iter().all(gone) && !self.give_up.load(Relaxed) {
                 return Ok(Poll::Idle(Some(BACK_OFF.0)));
             }
+            if self.env.monotonic() < self.state.retry_at {
+                return self.read_barriers();
+            }
+            if !self.ask_progress()? {
+                return self.read_barriers();
+            }
             self.state.started = true;
             for shard in 0..self.shards.len() {
                 self.credit(shard);
@@ -347,6 +426,18 @@ impl SinkTask {
             self.credit(shard);
         }
         self.renew(now)?;
+        self.pass_barrier()?;
+        // Barriers pass while the sink is away; there are few messages of others.
+        let most = 2 * self.shards.len() + 8;
+        while !self.state.queue.is_empty() && self.state.queue.len() < most {
+            match self.inbox.try_recv() {
+                Ok(message) => self.receive(message)?,
+                Err(_) => break,
+            }
+        }
+        if self.state.tail_waits && self.state.queue.is_empty() {
+            self.run_tail()?;
+        }
         if !self.state.queue.is_empty() {
             if now < self.state.retry_at {
                 let abandoned = self.handle.abandoned.load(Relaxed) && self.all_ended();
@@ -364,7 +455,7 @@ impl SinkTask {
         }
         match self.inbox.try_recv() {
             Ok(message) => {
-                self.handle(message)?;
+                self.receive(message)?;
                 Ok(Poll::Ready)
             }
             Err(TryRecvError::Empty) if self.all_ended() || self.give_up.load(Relaxed) => {
@@ -382,6 +473,18 @@ impl SinkTask {
             }
             Err(TryRecvError::Disconnected) => self.close(),
         }
+    }
+
+    /// Before the first write: barriers, and the news that shards have ended.
+    fn read_barriers(&mut self) -> Result<Poll, EngineError> {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.receive(message)?;
+        }
+        self.pass_barrier()?;
+        if self.give_up.load(Relaxed) {
+            return self.close();
+        }
+        Ok(Poll::Idle(Some(BACK_OFF.0)))
     }
 
     fn close(&mut self) -> Result<Poll, EngineError> {

@@ -1,0 +1,228 @@
+//! Gathers what tasks save at one barrier, until it is a checkpoint.
+
+use super::barrier::{Part, QueryPart};
+use crate::scan::program::QueryId;
+use crossbeam_channel::{Receiver, TryRecvError};
+use std::collections::BTreeMap;
+use tidewheel_checkpoint::{Data, GroupEntry, Manifest, Name, Piece, QueryEntry, SourceEntry};
+use tidewheel_core::EventTime;
+use tidewheel_core::time::NO_TIME;
+
+/// A name and the fingerprint of its definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The name.
+    pub name: String,
+    /// The fingerprint.
+    pub fingerprint: u64,
+}
+
+/// A source's place and time.
+#[derive(Debug)]
+struct ScanPart {
+    offsets: BTreeMap<u32, u64>,
+    frontier: EventTime,
+    bytes: Vec<u8>,
+}
+
+/// A shard's state of one source.
+#[derive(Debug)]
+struct ShardPart {
+    groups: BTreeMap<usize, (bool, Vec<u8>)>,
+    queries: Vec<QueryPart>,
+}
+
+/// How far the gathering is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// Some parts are still to come.
+    Waiting,
+    /// All parts are there.
+    All,
+    /// Some part will never come: a task has ended.
+    Broken,
+}
+
+/// A checkpoint in the making.
+pub struct Gather {
+    /// Its number.
+    pub number: u64,
+    /// It does not build on an earlier one.
+    pub full: bool,
+    parts: Receiver<Part>,
+    sources: BTreeMap<usize, Definition>,
+    queries: BTreeMap<QueryId, Definition>,
+    shards: usize,
+    scans: BTreeMap<usize, ScanPart>,
+    states: BTreeMap<(usize, usize), ShardPart>,
+    sinks: BTreeMap<QueryId, Vec<u8>>,
+}
+
+impl Gather {
+    /// Of these sources, to which barriers were sent, and the queries that ran then.
+    #[must_use]
+    pub fn new(
+        (number, full): (u64, bool),
+        parts: Receiver<Part>,
+        sources: BTreeMap<usize, Definition>,
+        queries: BTreeMap<QueryId, Definition>,
+        shards: usize,
+    ) -> Self {
+        Self {
+            number,
+            full,
+            parts,
+            sources,
+            queries,
+            shards,
+            scans: BTreeMap::new(),
+            states: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+        }
+    }
+
+    /// Where its parts come.
+    #[must_use]
+    pub fn inbox(&self) -> &Receiver<Part> {
+        &self.parts
+    }
+
+    /// Takes the parts that are there.
+    pub fn take(&mut self) -> Gathered {
+        loop {
+            match self.parts.try_recv() {
+                Ok(part) => self.part(part),
+                Err(_) if self.is_whole() => return Gathered::All,
+                Err(TryRecvError::Empty) => return Gathered::Waiting,
+                Err(TryRecvError::Disconnected) => return Gathered::Broken,
+            }
+        }
+    }
+
+    fn part(&mut self, part: Part) {
+        match part {
+            Part::Scan {
+                source,
+                offsets,
+                frontier,
+                bytes,
+            } => {
+                let scan = ScanPart {
+                    offsets,
+                    frontier,
+                    bytes,
+                };
+                self.scans.insert(source, scan);
+            }
+            Part::Shard {
+                source,
+                shard,
+                groups,
+                queries,
+            } => {
+                let state = ShardPart { groups, queries };
+                self.states.insert((source, shard), state);
+            }
+            Part::Sink { query, bytes } => {
+                self.sinks.insert(query, bytes);
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        let states = self.sources.keys().all(|source| {
+            self.scans.contains_key(source)
+                && (0..self.shards).all(|shard| self.states.contains_key(&(*source, shard)))
+        });
+        let mut queries = self.states.values().flat_map(|state| &state.queries);
+        states && queries.all(|query| self.sinks.contains_key(&query.query))
+    }
+
+    /// What is to be written. Increments go behind what `before`, the last checkpoint, has; `None`
+    /// where it lacks what they build on.
+    #[must_use]
+    pub fn finish(
+        self,
+        name: Name,
+        before: Option<&Manifest>,
+        mut manifest: Manifest,
+    ) -> Option<(Data, Manifest)> {
+        let mut data = Data::new(name);
+        for (id, source) in &self.sources {
+            let scan = self.scans.get(id)?;
+            let earlier = before.and_then(|before| {
+                let mut sources = before.sources.iter();
+                sources.find(|s| s.name == source.name && s.fingerprint == source.fingerprint)
+            });
+            let entry = SourceEntry {
+                name: source.name.clone(),
+                fingerprint: source.fingerprint,
+                offsets: scan.offsets.clone(),
+                frontier: (scan.frontier != NO_TIME).then_some(scan.frontier),
+                scan: data.add(&scan.bytes),
+                groups: self.groups(*id, earlier, &mut data)?,
+                queries: self.queries(*id, &mut data)?,
+            };
+            manifest.sources.push(entry);
+        }
+        Some((data, manifest))
+    }
+
+    fn groups(
+        &self,
+        source: usize,
+        earlier: Option<&SourceEntry>,
+        data: &mut Data,
+    ) -> Option<Vec<GroupEntry>> {
+        let mut groups: BTreeMap<usize, Vec<Vec<Piece>>> = BTreeMap::new();
+        for shard in 0..self.shards {
+            let state = self.states.get(&(source, shard))?;
+            for (group, (full, bytes)) in &state.groups {
+                let mut pieces = if *full {
+                    Vec::new()
+                } else {
+                    let mut groups = earlier?.groups.iter();
+                    let group = groups.find(|entry| entry.group as usize == *group)?;
+                    group.shards.get(shard)?.clone()
+                };
+                pieces.push(data.add(bytes));
+                let shards = groups
+                    .entry(*group)
+                    .or_insert_with(|| vec![Vec::new(); self.shards]);
+                shards[shard] = pieces;
+            }
+        }
+        let entry = |(group, shards): (usize, Vec<Vec<Piece>>)| GroupEntry {
+            group: group as u32,
+            shards,
+        };
+        Some(groups.into_iter().map(entry).collect())
+    }
+
+    fn queries(&self, source: usize, data: &mut Data) -> Option<Vec<QueryEntry>> {
+        let first = self.states.get(&(source, 0))?;
+        let mut entries = Vec::new();
+        for query in &first.queries {
+            let mut parts = Vec::new();
+            for shard in 0..self.shards {
+                let state = self.states.get(&(source, shard))?;
+                parts.extend(state.queries.iter().find(|part| part.query == query.query));
+            }
+            // One that failed in some shard is not whole.
+            let (Some(definition), true) =
+                (self.queries.get(&query.query), parts.len() == self.shards)
+            else {
+                continue;
+            };
+            entries.push(QueryEntry {
+                name: definition.name.clone(),
+                fingerprint: definition.fingerprint,
+                group: query.set.map(|(group, _)| group as u32),
+                sets: parts.iter().filter_map(|p| Some(p.set?.1)).collect(),
+                shards: parts.iter().map(|part| data.add(&part.bytes)).collect(),
+                sink: data.add(self.sinks.get(&query.query)?),
+            });
+        }
+        Some(entries)
+    }
+}

@@ -1,0 +1,55 @@
+//! How checkpoints go, for those who ask.
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// How checkpoints go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CheckpointStatus {
+    /// Where they are kept.
+    pub place: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The epoch that this process has claimed.
+    pub epoch: u64,
+    /// Checkpoints written since the start.
+    pub written: u64,
+    /// Checkpoints that could not be written since the start.
+    pub failed: u64,
+    /// The name of the last one.
+    pub last: Option<String>,
+    /// When the last one's barrier was sent, wall clock, milliseconds since the Unix epoch. At
+    /// the start: that of the one that was restored.
+    pub last_at_ms: Option<i64>,
+    /// From the last one's barrier until all state was gathered, milliseconds.
+    pub gather_ms: u64,
+    /// From there until the store had it, milliseconds.
+    pub write_ms: u64,
+    /// Bytes that the last one wrote.
+    pub written_bytes: u64,
+    /// Bytes of state that the last one stands for.
+    pub state_bytes: u64,
+    /// Why the last try failed, while no later one has succeeded.
+    pub error: Option<String>,
+    /// The checkpoint that this run went on from.
+    pub restored: Option<String>,
+    /// How long that took, milliseconds.
+    pub restore_ms: u64,
+}
+
+/// A status that tasks fill.
+#[derive(Debug, Default)]
+pub struct SharedStatus(Mutex<CheckpointStatus>);
+
+impl SharedStatus {
+    /// The status now.
+    #[must_use]
+    pub fn get(&self) -> CheckpointStatus {
+        self.0.lock().clone()
+    }
+
+    /// Changes it.
+    pub fn change(&self, change: impl FnOnce(&mut CheckpointStatus)) {
+        change(&mut self.0.lock());
+    }
+}

@@ -1,0 +1,195 @@
+//! The engine on one thread, under a seed, crashes again and again: all tasks are dropped at some
+//! step, and a new engine, with another number of shards, goes on from the checkpoint store and
+//! from what stands in the sinks. The store fails, tears what it writes and is away; the sinks
+//! fail and are away; the clock jumps. At the end everything equals a run without a crash, rows
+//! of append-only tables are there once, and on the way nothing went back.
+//!
+//! `TIDEWHEEL_SEEDS=10000` runs so many seeds; `TIDEWHEEL_SEED=17` runs that one.
+
+mod simulation_support;
+
+use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
+use simulation_support::statements::{registry, seeds, written};
+use simulation_support::storage::SimulatedStorage;
+use simulation_support::world::{Shared, SimulatedEnv};
+use simulation_support::{Row, SCRIPT, script};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tidewheel_checkpoint::lease::Owner;
+use tidewheel_checkpoint::{CheckpointStore, Lease, Storage};
+use tidewheel_core::{Env, SourceText};
+use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
+use tidewheel_runtime::task::{Executor, Simulation};
+use tidewheel_runtime::{Engine, RunOptions};
+use tidewheel_sql::plan::Program;
+use tidewheel_sql::{CompileContext, compile};
+
+/// Far more than a run takes.
+const STEPS_MAX: usize = 20_000_000;
+
+/// What one seed decides.
+struct World {
+    random: fastrand::Rng,
+    shared: Arc<Shared>,
+    storage: Arc<SimulatedStorage>,
+    program: Program,
+    env: Arc<dyn Env>,
+    bounded: bool,
+}
+
+impl World {
+    fn new(seed: u64, bounded: bool) -> (Self, Vec<Row>) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (rows, records) = script(&mut random);
+        let shared = Shared::new(random.u64(..), records);
+        let registry = registry(&shared);
+        let source = Arc::new(SourceText {
+            name: "crash.sql".to_owned(),
+            text: statements(bounded),
+        });
+        let program = compile(&[source], &CompileContext::new(&registry))
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
+        let storage = Arc::new(SimulatedStorage::new(random.u64(..)));
+        let world = Self {
+            random,
+            shared,
+            storage,
+            program,
+            env,
+            bounded,
+        };
+        (world, rows)
+    }
+
+    /// A new process.
+    fn start(&mut self) -> (Engine, Arc<Simulation>) {
+        self.storage.faults.store(0, Relaxed);
+        let storage: Arc<dyn Storage> = Arc::clone(&self.storage) as _;
+        let store = CheckpointStore::new(storage, "simulated");
+        let lease = Lease::claim(&store, Owner::default()).expect("no faults");
+        let lease = lease.expect("alone");
+        let options = RunOptions {
+            shards: self.random.usize(1..4),
+            decoders: self.random.usize(1..3),
+            chunk_bytes: 1 << 20,
+            checkpoints: Some(CheckpointOptions {
+                interval: Duration::from_millis(self.random.u64(100..15_000)),
+                keep: 2,
+                ..CheckpointOptions::new(store, lease)
+            }),
+            ..RunOptions::default()
+        };
+        let simulation = Arc::new(Simulation::new(self.random.u64(..)));
+        let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;
+        let engine = Engine::start(&self.program, &self.env, executor, &options).expect("starts");
+        self.storage.faults.store(self.random.u64(0..300), Relaxed);
+        self.shared
+            .clock_error_ms
+            .store(self.random.i64(-20_000..20_000), Relaxed);
+        (engine, simulation)
+    }
+
+    /// Runs for some steps, or to the end. True at the end.
+    fn run(&mut self, engine: &Engine, simulation: &Simulation, steps: usize) -> bool {
+        let mut random = self.random.fork();
+        let shared = Arc::clone(&self.shared);
+        let storage = Arc::clone(&self.storage);
+        let bounded = self.bounded;
+        simulation.run(steps, |wait| {
+            shared.pass(wait.max(Duration::from_millis(random.u64(1..80))));
+            let now = shared.now().as_secs();
+            if now >= SCRIPT as u64 {
+                shared.faults.store(0, Relaxed);
+                storage.faults.store(0, Relaxed);
+            }
+            if !bounded && now > 420 {
+                engine.stop();
+            }
+        })
+    }
+}
+
+fn run(seed: u64, bounded: bool) {
+    let (mut world, rows) = World::new(seed, bounded);
+    world.shared.faults.store(world.random.u64(0..80), Relaxed);
+    let mut crashes = world.random.u32(1..8);
+    if let Ok(given) = std::env::var("TIDEWHEEL_CRASHES") {
+        crashes = given.parse().expect("a number");
+    }
+    let (engine, simulation) = loop {
+        let (engine, simulation) = world.start();
+        // From the first steps of a start to long quiet runs.
+        let magnitude = world.random.u32(1..6);
+        let steps = world.random.usize(0..10_usize.pow(magnitude));
+        let done = world.run(&engine, &simulation, steps);
+        if done || crashes == 0 {
+            break (engine, simulation);
+        }
+        crashes -= 1;
+        if std::env::var_os("TIDEWHEEL_TRACE").is_some() {
+            eprintln!(
+                "crash after {steps} steps at {:?}: {:?}",
+                world.shared.now(),
+                engine.checkpoints()
+            );
+        }
+        assert_eq!(engine.errors().len(), 0, "{:?}", engine.errors());
+        simulation.crash();
+        if world.storage.is_empty() {
+            // A run that no checkpoint was taken of begins anew, with new files.
+            world.shared.appended.lock().expect("no panic").clear();
+        }
+    };
+    assert!(
+        world.run(&engine, &simulation, STEPS_MAX),
+        "it does not end"
+    );
+    assert_eq!(engine.errors().len(), 0, "{:?}", engine.errors());
+    let shared = &world.shared;
+    let summary = engine.summary();
+    assert_eq!((summary.late, summary.bad), (0, 0));
+    let frontier = if bounded {
+        rows.iter().map(|row| row.ts).max().unwrap_or(0)
+    } else {
+        let reached = engine.sources()[0].frontier_ms.expect("rows came");
+        reached * 1_000
+    };
+    if std::env::var_os("TIDEWHEEL_TRACE").is_some() {
+        eprintln!("ends at {:?}, wall {}", shared.now(), shared.wall_ms());
+        eprintln!("{:?}", shared.tables.lock().expect("fine").get("hop_now"));
+    }
+    check_current(shared, &rows, frontier, "at the end");
+    if bounded {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        for query in PER_WINDOW {
+            let expected = batch(query, &rows, &runtime);
+            assert_eq!(written(query, shared), expected, "{}", query.table);
+        }
+    }
+    let _ = TTL_SECONDS;
+}
+
+fn run_all(test: &str, bounded: bool, default: u64) {
+    for seed in seeds(default) {
+        let outcome = std::panic::catch_unwind(|| run(seed, bounded));
+        assert!(
+            outcome.is_ok(),
+            "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
+             --test crash {test}"
+        );
+    }
+}
+
+#[test]
+fn a_bounded_input_ends_as_if_nothing_had_crashed() {
+    run_all("a_bounded_input_ends_as_if_nothing_had_crashed", true, 40);
+}
+
+#[test]
+fn live_values_end_as_if_nothing_had_crashed() {
+    run_all("live_values_end_as_if_nothing_had_crashed", false, 40);
+}
