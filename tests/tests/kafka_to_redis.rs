@@ -1,12 +1,14 @@
 //! The whole way with real servers: simulated events through Kafka and all shipped queries into
 //! Redis, where every key must hold what the reference says.
 
+mod support_service;
 mod support_services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support_services::{Services, missing};
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{Env, SourceText};
@@ -270,4 +272,81 @@ fn every_key_in_redis_is_what_the_reference_says() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Kills that the test deals out; `TIDEWHEEL_KILLS` says another number.
+const KILLS: usize = 12;
+
+/// The binary over the servers' topic, with checkpoints.
+fn start(services: &Services, checkpoints: &Path) -> Child {
+    Command::new(support_service::binary())
+        .args(["run", "queries", "--quiet"])
+        .args(["--set", "shopper_events.scan.bounded.mode=latest-offset"])
+        .args(["--checkpoint-interval", "100 ms", "--checkpoints"])
+        .arg(checkpoints)
+        .env("KAFKA_BROKERS", services.brokers())
+        .env("REDIS_URL", services.redis_url())
+        .env("BAD_EVENTS", services.folder.join("bad_when_killed.jsonl"))
+        .current_dir(support_service::root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("starts")
+}
+
+/// `kill -9` at random instants: what stands in Redis in the end is as if nothing had happened.
+#[test]
+fn killed_at_any_instant_it_ends_as_the_reference_says() {
+    if let Some(program) = missing() {
+        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+        return;
+    }
+    let services = Services::start();
+    let records = records();
+    services.fill(TOPIC, PARTITIONS + 1, &records);
+    let wanted = normalise(expected(&records).values);
+    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
+    let kills: usize = wish.map_or(KILLS, |text| text.parse().expect("a number"));
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut killed, mut round) = (0, 0);
+    while killed < kills {
+        round += 1;
+        services.flush_redis();
+        let checkpoints = services.folder.join(format!("checkpoints_{round}"));
+        let mut recovered = Duration::ZERO;
+        loop {
+            let begin = Instant::now();
+            let mut child = start(&services, &checkpoints);
+            if killed < kills {
+                let wait = Duration::from_millis(random.u64(1..1_500));
+                while begin.elapsed() < wait && child.try_wait().expect("waits").is_none() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                if child.try_wait().expect("waits").is_none() {
+                    child.kill().expect("kills");
+                    child.wait().expect("waits");
+                    killed += 1;
+                    continue;
+                }
+            }
+            let status = child.wait().expect("waits");
+            assert!(status.success(), "it ends with {status}");
+            recovered = recovered.max(begin.elapsed());
+            break;
+        }
+        let (found, _) = services.redis_values();
+        let wrong = differences(&wanted, &normalise(found));
+        println!("{killed} kills by round {round}; its last run took {recovered:?}");
+        let shown = wrong.len().min(SHOWN);
+        assert!(
+            wrong.is_empty(),
+            "seed {seed}, round {round}: {} of {} keys differ\n{}",
+            wrong.len(),
+            wanted.len(),
+            wrong[..shown].join("\n")
+        );
+    }
 }

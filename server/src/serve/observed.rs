@@ -270,20 +270,6 @@ impl Sink for ObservedSink {
         }
     }
 
-    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
-        match &mut self.inner {
-            Inner::Open(sink) => sink.progress(),
-            Inner::Later(_) => Ok(None),
-        }
-    }
-
-    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
-        match &mut self.inner {
-            Inner::Open(sink) => sink.position(),
-            Inner::Later(_) => Ok(Vec::new()),
-        }
-    }
-
     fn writes(&self) -> u64 {
         match &self.inner {
             Inner::Open(sink) => sink.writes(),
