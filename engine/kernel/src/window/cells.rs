@@ -5,7 +5,6 @@ mod save;
 use super::sightings::{Place, Sightings};
 use super::slices::Slice;
 use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
-use crate::aggregate::{Args, Cell, StoreGroup, new_stores};
 use crate::input::Input;
 use crate::spec::{AggregateKind, AggregateSpec};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, new_null_array};
