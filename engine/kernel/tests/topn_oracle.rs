@@ -263,12 +263,15 @@ fn rows_that_live_longer_are_told_again_and_no_others() {
     for seed in 0..500 {
         let mut random = fastrand::Rng::with_seed(seed);
         let rank = [Rank::Unused, Rank::Column][random.usize(0..2)];
-        let mut operator =
-            TopNOperator::new(schema(), spec(random.usize(1..4), true, false, rank)).unwrap();
+        let spec = spec(random.usize(1..4), true, false, rank);
+        let new = || TopNOperator::new(schema(), spec.clone()).unwrap();
+        let mut operator = new();
+        let mut saves = Saves::new(seed, false);
         let mut ends: BTreeMap<String, i64> = BTreeMap::new();
         let mut told: BTreeMap<String, i64> = BTreeMap::new();
         let mut frontier = 0;
         for _ in 0..random.usize(1..60) {
+            saves.step(&mut operator, new);
             if random.u32(0..20) == 0 {
                 operator.refresh();
             }
