@@ -58,8 +58,9 @@ alike="$(timed "$folder/alike" --from "file:$folder/events.jsonl")"
 log="$(timed "$folder/alike" --from "log:$folder/log" --set shopper_events.scan.bounded.mode=latest-offset)"
 
 cp queries/events.sql queries/products.sql "$folder/queries/"
-BAD_EVENTS="$folder/bad.jsonl" "$tidewheel" serve "$folder/queries" --listen 127.0.0.1:0 \
-  --from "log:$folder/log" --into "store:$folder/store" >"$folder/serve.txt" 2>"$folder/serve.log" &
+# Without --into, which would hold for the queries of the API too.
+REDIS_URL="redis://127.0.0.1:$redis_port" BAD_EVENTS="$folder/bad.jsonl" \
+  "$tidewheel" serve "$folder/queries" --listen 127.0.0.1:0 --from "log:$folder/log" >"$folder/serve.txt" 2>"$folder/serve.log" &
 pids+=($!)
 until api="$(grep -o 'http://[0-9.:]*' "$folder/serve.txt" | head -1)" && [ -n "$api" ]; do sleep 0.1; done
 until curl -sf "$api/metrics" | grep -q "tidewheel_source_rows_total{table=\"shopper_events\"} $events"; do sleep 0.5; done
@@ -73,10 +74,9 @@ curl -sf --data-binary "@$folder/short.sql" "$api/api/v1/queries?name=short" >/d
 { curl -sN "$api/api/v1/queries/short/changes" || true; } | grep -m 1 -q upsert
 printf 'submit to first change, a minute of history     %6.2f s\n' "$(seconds_since "$begin")"
 
-# --into is for the queries of the folder: this one names its sink.
 begin="$(now)"
 curl -sf --data-binary "@$folder/first.sql" "$api/api/v1/queries?name=first" >/dev/null
-until [ "$(redis-cli -p "$redis_port" dbsize)" -gt 1 ]; do sleep 0.005; done
+until redis-cli -p "$redis_port" --scan --pattern 'first:*' | grep -q first; do sleep 0.005; done
 printf 'submit to first value in Redis, the same        %6.2f s\n' "$(seconds_since "$begin")"
 
 begin="$(now)"

@@ -117,6 +117,14 @@ impl Sink for WatchedSink {
         self.note("closes");
         Ok(())
     }
+
+    fn writes(&self) -> u64 {
+        let deeds = self.deeds.lock().expect("not poisoned");
+        let of_own = deeds
+            .iter()
+            .filter(|deed| **deed == (self.number, "has written"));
+        of_own.count() as u64
+    }
 }
 
 /// An engine over a log, and what its sinks do.

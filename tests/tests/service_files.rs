@@ -210,6 +210,56 @@ fn a_repeated_request_is_known_after_a_restart() {
 }
 
 #[test]
+fn a_folder_that_is_gone_costs_no_query() {
+    let service = service();
+    let queries = service.folder.path().join("queries");
+    let aside = service.folder.path().join("aside");
+    fs::rename(&queries, &aside).expect("renames");
+    service.until("the health page", |service| {
+        let health = service.get("/healthz").json();
+        health["status"] == "degraded" && health["away"].to_string().contains("is gone")
+    });
+    let more = views("more", "page_view");
+    let path = "/api/v1/queries?name=more";
+    let made = service.send("POST", path, &[], Some(more.as_bytes()));
+    assert_eq!(made.status, 507, "{}", made.text);
+    let removed = service.send("DELETE", "/api/v1/queries/seen", &[], None);
+    assert_eq!(removed.status, 507, "{}", removed.text);
+    let paused = service.send("POST", "/api/v1/queries/seen/pause", &[], None);
+    assert_eq!(paused.status, 200, "{}", paused.text);
+    assert!(!queries.exists(), "nothing makes it anew");
+    assert_eq!(service.state("seen"), "paused");
+    fs::rename(&aside, &queries).expect("renames");
+    service.until("health", |service| {
+        service.get("/healthz").json()["status"] == "ok"
+    });
+    let made = service.send("POST", path, &[], Some(more.as_bytes()));
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!(service.state("seen"), "paused");
+}
+
+#[test]
+fn an_edit_that_nobody_has_seen_yet_is_not_overwritten() {
+    let service = service();
+    let path = "/api/v1/queries/seen";
+    for round in 0..5 {
+        let read = service.get(path);
+        let (tag, sql) = (read.header("etag").to_owned(), read.json()["sql"].clone());
+        let edited = format!("{}-- {round}\n", sql.as_str().expect("a text"));
+        fs::write(service.file("seen"), &edited).expect("writes");
+        let text = views("seen", "add_to_cart");
+        let headers = [("if-match", tag.as_str())];
+        let put = service.send("PUT", path, &headers, Some(text.as_bytes()));
+        assert_eq!(put.status, 412, "{}", put.text);
+        let removed = service.send("DELETE", path, &headers, None);
+        assert_eq!(removed.status, 412, "{}", removed.text);
+        let there = fs::read_to_string(service.file("seen")).expect("reads");
+        assert_eq!(there, edited);
+        assert_eq!(service.get(path).json()["sql"], edited.as_str());
+    }
+}
+
+#[test]
 fn a_restart_ends_in_the_same_state() {
     let service = service();
     let carts = views("carts", "add_to_cart");

@@ -142,9 +142,10 @@ impl Catalogue {
         expected: impl Fn(&str) -> bool,
     ) -> Result<(), ChangeError> {
         let _changing = self.changing.lock();
+        self.check_writable()?;
+        self.look_at(name);
         let view = self.view();
         let file = view.files.get(name).ok_or(ChangeError::NotFound)?;
-        self.check_writable()?;
         let tag = etag(file.text.as_deref().unwrap_or(""));
         if !expected(&tag) {
             return Err(ChangeError::Changed(tag));
@@ -194,9 +195,10 @@ impl Catalogue {
         expected: impl Fn(&str) -> bool,
     ) -> Result<(), ChangeError> {
         let _changing = self.changing.lock();
+        self.check_writable()?;
+        self.look_at(name);
         let mut view = View::clone(&self.view());
         let file = view.files.get(name).ok_or(ChangeError::NotFound)?;
-        self.check_writable()?;
         let tag = etag(file.text.as_deref().unwrap_or(""));
         if !expected(&tag) {
             return Err(ChangeError::Changed(tag));
@@ -253,9 +255,25 @@ impl Catalogue {
         }
     }
 
+    /// Takes over an edit of a query's file that was not seen yet, so that no caller replaces or
+    /// removes a text that it does not know.
+    fn look_at(&self, name: &str) {
+        let view = self.view();
+        let seen = view.files.get(name).and_then(|file| file.text.as_deref());
+        let there = std::fs::read_to_string(folder::path(self.folder(), name)).ok();
+        if seen.is_some() && there.as_deref() != seen {
+            self.reload_locked(false);
+        }
+    }
+
     fn check_writable(&self) -> Result<(), ChangeError> {
         if self.rules.read_only {
             return Err(ChangeError::ReadOnly);
+        }
+        if self.is_gone() {
+            let gone = "the folder of the queries is gone, what runs goes on";
+            let gone = std::io::Error::new(std::io::ErrorKind::NotFound, gone);
+            return Err(ChangeError::Disk(gone));
         }
         Ok(())
     }

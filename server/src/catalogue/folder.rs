@@ -101,7 +101,12 @@ impl Pending {
     }
 
     fn aside(target: &Path, aside: &Path, text: &str) -> std::io::Result<Self> {
-        fs::create_dir_all(aside)?;
+        // Not the folder itself: where that is gone, one with a single file in it would make an
+        // end of all other queries.
+        match fs::create_dir(aside) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = aside.join(format!("{name}.new"));
         let mut file = File::create(&temporary)?;

@@ -117,6 +117,11 @@ impl Catalogue {
         &self.rules.folder
     }
 
+    /// True when the folder cannot be found any more: unmounted, or renamed.
+    pub(crate) fn is_gone(&self) -> bool {
+        !self.folder().is_dir()
+    }
+
     /// What texts are compiled with.
     pub(crate) fn compiler(&self) -> &Compiler {
         &self.compiler

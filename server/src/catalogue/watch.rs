@@ -37,14 +37,25 @@ pub(crate) fn start(catalogue: &Arc<Catalogue>, poll: Duration, stop: &Arc<Atomi
 }
 
 fn watch(catalogue: &Catalogue, woken: &Receiver<()>, poll: Duration, stop: &AtomicBool) {
+    let mut lost = false;
     while !stop.load(Relaxed) {
         match woken.recv_timeout(poll) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(poll),
         }
-        let Ok(mut found) = folder::read(catalogue.folder()) else {
-            continue;
+        let mut found = match folder::read(catalogue.folder()) {
+            Ok(found) => found,
+            Err(error) => {
+                if !std::mem::replace(&mut lost, true) {
+                    let folder = catalogue.folder().display().to_string();
+                    tracing::error!(folder, %error, "the folder cannot be read; what runs goes on");
+                }
+                continue;
+            }
         };
+        if std::mem::take(&mut lost) {
+            tracing::info!("the folder is there again");
+        }
         if !catalogue.differs(&found) {
             continue;
         }

@@ -78,6 +78,8 @@ pub(crate) struct App {
     pub previews: Arc<Semaphore>,
     /// Places for requests.
     pub requests: Arc<Semaphore>,
+    /// Places for changes of the catalogue, which may wait for one another.
+    pub changes: Arc<Semaphore>,
     /// Answers to requests that may come again.
     pub answers: Answers,
     /// Counts of requests.
@@ -92,6 +94,22 @@ pub(crate) struct App {
     pub stopping: watch::Receiver<bool>,
     /// When it began, seconds since 1970.
     pub started: f64,
+}
+
+/// Runs a change of the catalogue. Those that wait for a slow one must not take all threads from
+/// requests that wait for nobody; nor do they once their client has given up.
+pub(crate) async fn changing<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let place = Arc::clone(&app.changes).try_acquire_owned().map_err(|_| {
+        Problem::too_many("too many changes wait for one that is slow; send it again later")
+    })?;
+    blocking(move || {
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// Runs what may block or take long apart from the threads that answer.

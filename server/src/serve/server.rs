@@ -33,6 +33,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 const FOLLOW_STORES_EVERY: Duration = Duration::from_millis(100);
 /// Threads that answer requests.
 const ANSWERING_THREADS: usize = 2;
+/// Changes of the catalogue that may wait for one another: half of the threads below.
+const CHANGES_MAX: usize = 32;
 /// Threads that compile and look things up for requests.
 const BLOCKING_THREADS: usize = 64;
 
@@ -221,6 +223,7 @@ async fn serve(
         previews: Arc::new(Semaphore::new(limits.previews)),
         requests: Arc::new(Semaphore::new(limits.requests)),
         limits,
+        changes: Arc::new(Semaphore::new(CHANGES_MAX)),
         answers: Answers::load(catalogue.folder()),
         http: Http::default(),
         shown_features: shown_features(config),

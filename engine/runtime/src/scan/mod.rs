@@ -8,6 +8,7 @@ pub mod bad;
 pub mod change;
 pub mod dedup;
 pub mod meeting;
+mod metadata;
 pub mod partition;
 pub mod program;
 pub mod reader;

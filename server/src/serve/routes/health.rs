@@ -75,6 +75,12 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<HealthBody> {
             });
         }
     }
+    if app.catalogue.is_gone() {
+        away.push(AwayBody {
+            place: app.catalogue.folder().display().to_string(),
+            reason: "the folder of the queries is gone; what runs goes on".to_owned(),
+        });
+    }
     let fine = broken.is_empty() && failed.is_empty() && away.is_empty();
     Json(HealthBody {
         status: if fine { "ok" } else { "degraded" }.to_owned(),

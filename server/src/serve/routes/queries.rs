@@ -2,7 +2,7 @@
 
 use super::super::problem::{Problem, SqlError};
 use super::super::{
-    App, blocking,
+    App, blocking, changing,
     engine::{QueryState, QueryStatus, word},
     time_text,
 };
@@ -277,7 +277,8 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    blocking(move || {
+    let of_app = Arc::clone(&app);
+    changing(&of_app, move || {
         let expected = |tag: &str| tag_matches(&headers, header::IF_MATCH, tag) != Some(false);
         app.catalogue.delete(&name, expected)
     })

@@ -2,7 +2,7 @@
 
 use super::super::body::{SqlBody, Submitted, encoded, query_values};
 use super::super::problem::{Problem, SqlError};
-use super::super::{App, blocking, idempotency, preview as previews};
+use super::super::{App, blocking, changing, idempotency, preview as previews};
 use super::queries::{QueryBody, reply, tag_matches};
 use super::replies::{Any, Changing, Named, Sql, Tagged};
 use crate::catalogue::file_of;
@@ -65,7 +65,8 @@ pub(super) async fn create(
     let work = {
         let (app, name, sql) = (Arc::clone(&app), name.clone(), sql.clone());
         async move {
-            blocking(move || app.catalogue.create(&name, &sql))
+            let catalogue = Arc::clone(&app.catalogue);
+            changing(&app, move || catalogue.create(&name, &sql))
                 .await?
                 .map_err(Problem::from)
         }
@@ -134,7 +135,8 @@ pub(super) async fn replace(
             "send the ETag of the text that you replace as If-Match, or If-Match: *",
         ));
     }
-    blocking(move || {
+    let of_app = Arc::clone(&app);
+    changing(&of_app, move || {
         let expected = |tag: &str| tag_matches(&headers, header::IF_MATCH, tag) == Some(true);
         app.catalogue.replace(&name, &body.sql, expected)?;
         reply(&app, &name, StatusCode::OK)
