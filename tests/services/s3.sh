@@ -30,7 +30,7 @@ install() {
         || fail "python3-venv could not be installed by apt-get"
     fi
     { python3 -m venv "$HOME_DIR/venv" \
-        && "$HOME_DIR/venv/bin/pip" install -q "moto[server,s3]==$MOTO_VERSION"; } >&2 \
+        && "$HOME_DIR/venv/bin/pip" install -q --no-compile "moto[server,s3]==$MOTO_VERSION"; } >&2 \
       || fail "moto could not be installed by pip"
     touch "$HOME_DIR/complete"
   fi
