@@ -48,6 +48,11 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Print the settings in force and where each comes from.
     Config(ConfigArgs),
+    /// Show or remove the checkpoints of a pipeline.
+    #[command(subcommand)]
+    Checkpoints(CheckpointsCommand),
+    /// Send bad or late rows back to where they came from, or elsewhere.
+    Replay(ReplayArgs),
 }
 
 /// Which queries, and changes to their tables.
@@ -413,4 +418,86 @@ pub(crate) struct ConfigArgs {
     /// Print a file of settings with every default and what it means.
     #[arg(long)]
     pub example: bool,
+}
+
+/// Where checkpoints are.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointsPlace {
+    /// A folder, `s3://bucket/prefix`, `gs://…` or `az://…`.
+    #[arg(
+        long = "checkpoints",
+        value_name = "WHERE",
+        env = "TIDEWHEEL_CHECKPOINTS_LOCATION"
+    )]
+    pub location: String,
+    /// The name of the pipeline.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "tidewheel",
+        env = "TIDEWHEEL_CHECKPOINTS_PIPELINE"
+    )]
+    pub pipeline: String,
+}
+
+/// What to do with checkpoints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointsCommand {
+    /// List them, oldest first.
+    List {
+        /// Where.
+        #[command(flatten)]
+        place: CheckpointsPlace,
+    },
+    /// Read one whole and show what is in it; exit code 1 where it cannot be used.
+    Inspect {
+        /// Its name, such as 3-17.
+        name: String,
+        /// Where.
+        #[command(flatten)]
+        place: CheckpointsPlace,
+    },
+    /// Remove some.
+    Rm {
+        /// Their names.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where.
+        #[command(flatten)]
+        place: CheckpointsPlace,
+    },
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The table of bad or late rows: a file of JSON lines, `log:DIR`, or `kafka:BROKERS/TOPIC`. It
+    /// is read to its present end.
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    /// Where their records go: `log:DIR`, `kafka:BROKERS/TOPIC` or a file that is appended to.
+    /// `log:` and `kafka:BROKERS` without a name send each to the topic it came from.
+    #[arg(long, value_name = "WHERE")]
+    pub into: String,
+    /// Only rows whose reason holds this text; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Vec<String>,
+    /// Only rows that came from this topic, log or file; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub topic: Vec<String>,
+    /// Only rows with an event time from this one on, such as `2026-01-31 12:00:00` (UTC).
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// At most so many records.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Count what would be sent, by topic and reason; send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Send also what was sent before.
+    #[arg(long)]
+    pub again: bool,
+    /// The file that notes what was sent; default: `.tidewheel/replay` in the working folder.
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
 }

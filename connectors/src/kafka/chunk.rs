@@ -1,7 +1,8 @@
 //! Gathers a partition's records into one chunk, each copied once.
 
+use super::mark;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use tidewheel_core::{Framing, RawChunk, RecordMeta};
+use tidewheel_core::{Framing, Mark, RawChunk, RecordMeta};
 
 /// What a record counts for beside its bytes when a chunk's size is judged.
 const RECORD_OVERHEAD: usize = 32;
@@ -33,6 +34,8 @@ pub(super) struct Gathering {
     offsets: Vec<u64>,
     meta: RecordMeta,
     has_tombstones: bool,
+    /// The timestamp of the last record.
+    last_ms: Option<i64>,
 }
 
 impl Gathering {
@@ -49,6 +52,7 @@ impl Gathering {
         self.offsets.push(offset);
         self.meta.tombstones.push(payload.is_none());
         self.has_tombstones |= payload.is_none();
+        self.last_ms = message.timestamp().to_millis();
         if wanted.timestamps {
             self.meta
                 .timestamps
@@ -70,15 +74,19 @@ impl Gathering {
         }
     }
 
-    /// The chunk, if there is any record.
-    pub(super) fn take(&mut self, partition: u32) -> Option<RawChunk> {
-        let next_offset = self.offsets.last()? + 1;
+    /// The chunk and its last record's mark, if there is any record.
+    pub(super) fn take(&mut self, partition: u32) -> Option<(RawChunk, Mark)> {
+        let last = *self.offsets.last()?;
+        let (start, end) = *self.ranges.last()?;
+        let payload = self.data.get(start as usize..end as usize);
+        let mark = mark::of(last, self.last_ms, payload.unwrap_or_default());
         let Self {
             data,
             ranges,
             offsets,
             mut meta,
             has_tombstones,
+            last_ms: _,
         } = std::mem::take(self);
         if !has_tombstones {
             meta.tombstones.clear();
@@ -88,12 +96,13 @@ impl Gathering {
         self.ranges.reserve(ranges.len());
         self.offsets.reserve(offsets.len());
         let framing = Framing::Records { ranges, offsets };
-        Some(RawChunk {
+        let chunk = RawChunk {
             partition,
-            next_offset,
+            next_offset: last + 1,
             data,
             framing,
             meta,
-        })
+        };
+        Some((chunk, mark))
     }
 }

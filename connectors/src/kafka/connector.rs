@@ -30,6 +30,7 @@ impl Connector for KafkaConnector {
             "scan.bounded.specific-offsets",
             "scan.topic-partition-discovery.interval",
             "scan.topic-missing-timeout",
+            "scan.on-reset",
         ]
     }
 

@@ -15,6 +15,10 @@
 //!   `scan.bounded.specific-offsets`; partitions not named end at their newest record).
 //! - `scan.topic-partition-discovery.interval` (5 min; 0 never looks): new partitions are read
 //!   from their beginning.
+//! - `scan.on-reset`: what to do where the place to go on from is not there any more, since its
+//!   records were deleted before they were read, or the topic was made anew. `fail` (default)
+//!   ends the table's queries and says what is lost; `earliest` goes on with the oldest record that
+//!   is left, `latest` behind the newest; both log a warning and count what is passed over.
 //! - `scan.topic-missing-timeout` (30 s): how long the topic may be missing.
 //!
 //! **Sink.** Append-only tables, each row a record of JSON, at least once: a batch that is
@@ -27,6 +31,7 @@
 mod chunk;
 mod connector;
 mod context;
+mod mark;
 mod options;
 mod places;
 mod properties;

@@ -37,6 +37,18 @@ pub(super) struct SourceConfig {
     pub(super) uncommitted: Place,
     pub(super) end: Option<Place>,
     pub(super) topic_timeout: Duration,
+    pub(super) on_reset: OnReset,
+}
+
+/// What to do where records are gone before they were read, or a topic was made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnReset {
+    /// Fail, and say what is lost.
+    Fail,
+    /// Go on with the oldest record that is there.
+    Earliest,
+    /// Go on behind the newest.
+    Latest,
 }
 
 pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, ConnectorError> {
@@ -82,6 +94,11 @@ pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, Connector
         topic_timeout: options
             .duration("scan.topic-missing-timeout")?
             .unwrap_or(TOPIC_TIMEOUT),
+        on_reset: match options.word("scan.on-reset", &["fail", "earliest", "latest"], "fail")? {
+            "earliest" => OnReset::Earliest,
+            "latest" => OnReset::Latest,
+            _ => OnReset::Fail,
+        },
     })
 }
 

@@ -1,7 +1,7 @@
 //! From where to where a partition is read, asked from the broker once, before it is assigned.
 
 use super::context::Context;
-use super::options::{Place, SourceConfig};
+use super::options::{OnReset, Place, SourceConfig};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -20,7 +20,7 @@ pub(super) enum Trouble {
 }
 
 /// A partition's part that is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
     /// The first offset.
     pub(super) start: u64,
@@ -28,6 +28,8 @@ pub(super) struct Span {
     pub(super) end: Option<u64>,
     /// It begins at the first record that is left, and there were others before.
     pub(super) cut: bool,
+    /// It begins elsewhere than it should: records that are passed over, and why.
+    pub(super) reset: Option<(u64, String)>,
 }
 
 /// The broker, and how long to wait for each answer.
@@ -83,16 +85,21 @@ impl Broker<'_> {
             .fetch_watermarks(topic, partition as i32, self.timeout)
             .map_err(|error| self.trouble(&error))?;
         let (low, high) = (low.max(0) as u64, high.max(0) as u64);
-        let start = match requested {
+        let mut start = match requested {
             Some(offset) => offset,
             // Records of a new partition are new, wherever reading began in the others.
             None if added => low,
             None => self.offset(&self.config.start, partition, low, high)?,
         };
+        let mut reset = None;
         if start < low || start > high {
-            return Err(Trouble::Fatal(out_of_range(
-                topic, partition, start, low, high,
-            )));
+            let why = out_of_range(topic, partition, start, low, high);
+            let Some(next) = self.config.after_reset(low, high) else {
+                return Err(Trouble::Fatal(format!("{why}; {ADVICE}")));
+            };
+            let from = if start < low { start } else { low };
+            reset = Some((next.saturating_sub(from), why));
+            start = next;
         }
         if high > OFFSET_MAX {
             return Err(Trouble::Fatal(format!(
@@ -108,6 +115,7 @@ impl Broker<'_> {
             start,
             end,
             cut: start == low && low > 0,
+            reset,
         })
     }
 
@@ -193,6 +201,22 @@ impl Broker<'_> {
     }
 }
 
+impl SourceConfig {
+    /// Where a partition goes on whose place is not there any more, if it may.
+    pub(super) fn after_reset(&self, low: u64, high: u64) -> Option<u64> {
+        match self.on_reset {
+            OnReset::Fail => None,
+            OnReset::Earliest => Some(low),
+            OnReset::Latest => Some(high),
+        }
+    }
+}
+
+/// What to do about a place that is not there.
+pub(super) const ADVICE: &str = "to go on all the same, set 'scan.on-reset' = 'earliest' (with the \
+    oldest record that is left) or 'latest' (with what comes from now on), or start anew with \
+    'scan.startup.mode' = 'earliest-offset'";
+
 /// The message for an offset that is not there.
 pub(super) fn out_of_range(
     topic: &str,
@@ -201,10 +225,17 @@ pub(super) fn out_of_range(
     low: u64,
     high: u64,
 ) -> String {
+    let why = if offset < low {
+        format!(
+            "{} records were deleted before they were read",
+            low - offset
+        )
+    } else {
+        "the topic was made anew, or has lost its end".to_owned()
+    };
     format!(
         "offset {offset} of partition {partition} is not in the topic '{topic}', which holds {low} \
-         to {high}: its records were deleted before they were read, or the topic was made anew; to \
-         go on without them, start anew with 'scan.startup.mode' = 'earliest-offset'"
+         to {high}: {why}"
     )
 }
 

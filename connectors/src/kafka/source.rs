@@ -1,9 +1,11 @@
 //! Reading a topic on the caller's thread.
 
+mod reset;
+
 use super::chunk::{Gathering, Wanted};
 use super::context::Context;
 use super::options::{SourceConfig, source_config};
-use super::places::{Broker, Trouble, out_of_range};
+use super::places::{Broker, Trouble};
 use super::properties::config_error;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -13,7 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_core::{
-    ConnectorError, Env, LagAmount, PartitionLag, Source, SourceError, SourceEvent, SourceRequest,
+    ConnectorError, Env, LagAmount, Mark, PartitionLag, Source, SourceError, SourceEvent,
+    SourceRequest,
 };
 
 /// How long opening waits for each answer of the broker before the source starts without it.
@@ -49,6 +52,16 @@ pub(super) struct KafkaSource {
     ends: BTreeMap<u32, u64>,
     /// Reading was to begin at a time.
     from_time: bool,
+    /// The last record handed on, by partition.
+    marks: BTreeMap<u32, Mark>,
+    /// Of the chunks among the events, in their order.
+    marks_to_come: VecDeque<Mark>,
+    /// Places that are read from once the record before has been compared with this.
+    unverified: BTreeMap<u32, Mark>,
+    /// An offset was not there, and the broker has not said yet which.
+    look_at_range: bool,
+    /// Records that were passed over.
+    lost: u64,
 }
 
 struct Partition {
@@ -93,6 +106,11 @@ impl KafkaSource {
             bytes_read: 0,
             ends: BTreeMap::new(),
             from_time: request.from_ms.is_some(),
+            marks: BTreeMap::new(),
+            marks_to_come: VecDeque::new(),
+            unverified: BTreeMap::new(),
+            look_at_range: false,
+            lost: 0,
         };
         source
             .ask(OPEN_TIMEOUT, true)
@@ -112,7 +130,12 @@ impl KafkaSource {
         self.ask_at = now + RETRY;
         match answer {
             Ok(spans) => {
-                (self.must_ask, self.missing_since) = (false, None);
+                self.must_ask = false;
+                if self.missing_since.take().is_some() {
+                    // It may have been made anew.
+                    self.unverified.extend(self.marks.clone());
+                    self.look_at_range = !self.partitions.is_empty();
+                }
                 self.begin(spans)
             }
             Err(Trouble::Fatal(message)) => Err(SourceError(message)),
@@ -161,6 +184,9 @@ impl KafkaSource {
     fn begin(&mut self, spans: Vec<(u32, super::places::Span)>) -> Result<(), SourceError> {
         let mut list = TopicPartitionList::new();
         for (number, span) in spans {
+            if let Some((lost, why)) = &span.reset {
+                self.passed_over(number, span.start, *lost, why);
+            }
             let finished = span.end.is_some_and(|end| span.start >= end);
             self.events
                 .push_back(SourceEvent::Added { partition: number });
@@ -286,7 +312,9 @@ impl KafkaSource {
         }
         match error.rdkafka_error_code() {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                Err(SourceError(self.out_of_range(&reason)))
+                tracing::debug!(target: "kafka", %error, reason, "an offset is not there");
+                (self.look_at_range, self.ask_at) = (true, Duration::ZERO);
+                Ok(())
             }
             Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
                 Err(SourceError(format!(
@@ -326,25 +354,6 @@ impl KafkaSource {
                 }
             }
         }
-    }
-
-    /// The client does not say of which partition it speaks, so the broker is asked.
-    fn out_of_range(&self, reason: &str) -> String {
-        let topic = &self.config.topic;
-        for (number, partition) in &self.partitions {
-            let marks = self
-                .consumer
-                .fetch_watermarks(topic, *number as i32, ASK_TIMEOUT);
-            let Ok((low, high)) = marks else { continue };
-            let (low, high) = (low.max(0) as u64, high.max(0) as u64);
-            if partition.position < low || partition.position > high {
-                return out_of_range(topic, *number, partition.position, low, high);
-            }
-        }
-        format!(
-            "an offset is not in the topic '{topic}': {reason}; to go on, start anew with \
-             'scan.startup.mode' = 'earliest-offset'"
-        )
     }
 
     /// Each second: which partitions stay at their end, and whose broker is away.
@@ -393,11 +402,22 @@ impl KafkaSource {
         }
     }
 
+    fn next_event(&mut self) -> Option<SourceEvent> {
+        let event = self.events.pop_front()?;
+        if let SourceEvent::Records(chunk) = &event
+            && let Some(mark) = self.marks_to_come.pop_front()
+        {
+            self.marks.insert(chunk.partition, mark);
+        }
+        Some(event)
+    }
+
     /// Turns what was gathered into events.
     fn hand_out(&mut self) {
         for (number, partition) in &mut self.partitions {
-            if let Some(chunk) = partition.gathering.take(*number) {
+            if let Some((chunk, mark)) = partition.gathering.take(*number) {
                 self.events.push_back(SourceEvent::Records(chunk));
+                self.marks_to_come.push_back(mark);
             }
             if std::mem::take(&mut partition.say_at_end) {
                 let partition_number = *number;
@@ -422,12 +442,25 @@ impl Source for KafkaSource {
     }
 
     fn poll(&mut self, max_bytes: usize, timeout: Duration) -> Result<SourceEvent, SourceError> {
-        if let Some(event) = self.events.pop_front() {
+        if let Some(event) = self.next_event() {
             return Ok(event);
         }
         let now = self.env.monotonic();
         if self.must_ask && now >= self.ask_at {
             self.ask(ASK_TIMEOUT, false)?;
+        }
+        if !self.must_ask && self.is_held() && now >= self.ask_at {
+            if self.look_at_range {
+                self.look_at_range()?;
+            } else {
+                self.compare()?;
+            }
+        }
+        if self.is_held() {
+            if self.events.is_empty() {
+                self.env.sleep(timeout);
+            }
+            return Ok(self.next_event().unwrap_or(SourceEvent::Nothing));
         }
         let wait = if self.events.is_empty() {
             timeout
@@ -443,7 +476,7 @@ impl Source for KafkaSource {
         self.gather(max_bytes.clamp(1, 1 << 30), wait)?;
         self.hand_out();
         self.look_at_health();
-        Ok(self.events.pop_front().unwrap_or(SourceEvent::Nothing))
+        Ok(self.next_event().unwrap_or(SourceEvent::Nothing))
     }
 
     fn pause(&mut self, partition: u32, paused: bool) {
@@ -517,6 +550,18 @@ impl Source for KafkaSource {
 
     fn begins_late(&self) -> bool {
         self.from_time && self.partitions.values().any(|partition| partition.cut)
+    }
+
+    fn marks(&self) -> BTreeMap<u32, Mark> {
+        self.marks.clone()
+    }
+
+    fn verify(&mut self, marks: BTreeMap<u32, Mark>) {
+        self.expect(marks);
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
     }
 }
 

@@ -162,6 +162,31 @@ pub trait Source: Send {
     fn begins_late(&self) -> bool {
         false
     }
+    /// By partition, what the last record handed on was: to be kept beside the offsets of a
+    /// checkpoint, for [`Source::verify`]. Empty where an offset can never come to mean another
+    /// record.
+    fn marks(&self) -> BTreeMap<u32, Mark> {
+        BTreeMap::new()
+    }
+    /// Said before the first poll of a source that goes on from a checkpoint: what the records
+    /// before the starts were. Where another record stands now, the partition was made anew:
+    /// polling then fails, or the partition begins where the table's options say. Marks that do
+    /// not belong to the starts are ignored.
+    fn verify(&mut self, _marks: BTreeMap<u32, Mark>) {}
+    /// How many records were passed over since they were deleted before they were read, where the
+    /// table's options allow that.
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+/// One record, so that it is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its offset.
+    pub offset: u64,
+    /// A hash of its bytes and of what else tells it from others.
+    pub check: u64,
 }
 
 /// Who writes, where checkpoints are taken: processes with the same name are one pipeline, of which

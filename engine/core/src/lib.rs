@@ -17,7 +17,7 @@ pub mod time;
 
 pub use change::{ChangeBatch, Op, Progress};
 pub use connector::{
-    Connector, ConnectorError, LagAmount, Owner, PartitionLag, Registry, Sink, SinkError,
+    Connector, ConnectorError, LagAmount, Mark, Owner, PartitionLag, Registry, Sink, SinkError,
     SinkRequest, Source, SourceError, SourceEvent, SourceRequest,
 };
 pub use decode::{BadRow, DecodeRequest, Decoded, Decoder, Format, ReadColumn};

@@ -15,6 +15,9 @@ use std::ops::ControlFlow;
 use tidewheel_core::{Options, Registry};
 use xxhash_rust::xxh3::xxh3_64;
 
+/// Options that say how to go on after a fault: whoever sets one wants to keep the state.
+const NOT_COUNTED: [&str; 1] = ["scan.on-reset"];
+
 /// Changed when the same text comes to mean something else.
 const VERSION: &str = "1";
 
@@ -128,7 +131,7 @@ impl Text {
             .for_table(options)
             .map(|connector| connector.secret_options())
             .unwrap_or_default();
-        for (name, value) in options.iter() {
+        for (name, value) in options.iter().filter(|(name, _)| !NOT_COUNTED.contains(name)) {
             self.part(name);
             match (secret.contains(&name), value.split_once("://")) {
                 (false, _) => self.part(value),

@@ -1,10 +1,12 @@
 //! One module a command.
 
 mod check;
+mod checkpoints;
 mod collect;
 mod config;
 mod explain;
 mod features;
+mod replay;
 mod run;
 mod serve;
 mod simulate;
@@ -47,5 +49,7 @@ pub(crate) fn execute(cli: &Cli, config: &Config) -> Result<(), CliError> {
         Command::Get(args) => client::get(args, config, cli.json),
         Command::Sql(args) => sql::sql(args, cli.json),
         Command::Config(args) => config::config(args, config, cli.json),
+        Command::Checkpoints(command) => checkpoints::checkpoints(command, cli.json),
+        Command::Replay(args) => replay::replay(args, cli.json),
     }
 }

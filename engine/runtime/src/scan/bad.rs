@@ -5,6 +5,8 @@ use arrow::array::{
     TimestampMicrosecondArray, new_null_array,
 };
 use arrow::datatypes::{DataType, SchemaRef};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use tidewheel_core::{ChangeBatch, Op, TableSpec, change::NO_EXPIRY};
 
@@ -36,16 +38,19 @@ pub const SIDE_COLUMNS: &[&str] = &[
     "query",
     "event_time",
     "record",
+    // How `record` stands in a text column: `utf-8`, or `base64` for bytes that are not.
+    "encoding",
 ];
 
 /// Builds the rows for a table from the columns that it has by name.
 #[must_use]
 pub fn side_batch(table: &TableSpec, rows: &[SideRow]) -> Option<ChangeBatch> {
+    let told = table.schema.index_of("encoding").is_ok();
     let columns: Vec<ArrayRef> = table
         .schema
         .fields()
         .iter()
-        .map(|field| side_column(field.name(), field.data_type(), rows))
+        .map(|field| side_column(field.name(), field.data_type(), told, rows))
         .collect();
     let batch = RecordBatch::try_new(SchemaRef::clone(&table.schema), columns).ok()?;
     Some(ChangeBatch {
@@ -58,16 +63,25 @@ pub fn side_batch(table: &TableSpec, rows: &[SideRow]) -> Option<ChangeBatch> {
     })
 }
 
-fn side_column(name: &str, data_type: &DataType, rows: &[SideRow]) -> ArrayRef {
+/// `told`: the table says how a record's bytes stand, so that they can stand exactly.
+fn side_column(name: &str, data_type: &DataType, told: bool, rows: &[SideRow]) -> ArrayRef {
     let text = |row: &SideRow| -> Option<String> {
+        let utf8 = |bytes: &Vec<u8>| std::str::from_utf8(bytes).is_ok();
         match name {
             "topic" => Some(row.topic.clone()),
             "reason" => Some(row.reason.clone()),
             "query" => Some(row.query.clone()),
-            "record" => row
-                .record
-                .as_ref()
-                .map(|b| String::from_utf8_lossy(b).into_owned()),
+            "record" => row.record.as_ref().map(|bytes| {
+                if told && !utf8(bytes) {
+                    STANDARD.encode(bytes)
+                } else {
+                    String::from_utf8_lossy(bytes).into_owned()
+                }
+            }),
+            "encoding" => row.record.as_ref().map(|bytes| {
+                let name = if utf8(bytes) { "utf-8" } else { "base64" };
+                name.to_owned()
+            }),
             _ => None,
         }
     };
