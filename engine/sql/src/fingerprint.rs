@@ -131,7 +131,10 @@ impl Text {
             .for_table(options)
             .map(|connector| connector.secret_options())
             .unwrap_or_default();
-        for (name, value) in options.iter().filter(|(name, _)| !NOT_COUNTED.contains(name)) {
+        for (name, value) in options
+            .iter()
+            .filter(|(name, _)| !NOT_COUNTED.contains(name))
+        {
             self.part(name);
             match (secret.contains(&name), value.split_once("://")) {
                 (false, _) => self.part(value),
