@@ -133,7 +133,8 @@ mod tests {
     proptest! {
         #[test]
         fn content_comes_back(content: Vec<u8>) {
-            prop_assert_eq!(open(Kind::Data, &sealed(&content)), Ok(&content[..]));
+            let object = sealed(&content);
+            prop_assert_eq!(open(Kind::Data, &object), Ok(&content[..]));
         }
 
         #[test]
