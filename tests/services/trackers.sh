@@ -58,7 +58,7 @@ for client in "$@"; do
       if [ ! -f "$cache/browser/ready" ]; then
         mkdir -p "$cache/browser"
         (cd "$cache/browser" && npm init -y >/dev/null 2>&1 && npm install --silent --no-audit --no-fund jsdom@24 \
-          @snowplow/browser-tracker@4 @snowplow/browser-plugin-snowplow-ecommerce@4 >/dev/null)
+          @snowplow/browser-tracker@4.10.1 @snowplow/browser-plugin-snowplow-ecommerce@4.10.1 >/dev/null)
         touch "$cache/browser/ready"
       fi
       cp "$here/browser.cjs" "$cache/browser/browser.cjs"

@@ -22,18 +22,18 @@ use tokio::sync::watch;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running collector; it ends when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Holds `json`, `tsv` and `bad`.
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     stop: Option<watch::Sender<bool>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Starts one, its settings changed.
-    pub fn start(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             listen: "127.0.0.1:0".parse().expect("an address"),
             paths: vec!["com.shop/events".to_owned()],
@@ -82,7 +82,7 @@ impl Running {
     }
 
     /// Asks it to end and waits for that.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(true);
         }
@@ -92,14 +92,14 @@ impl Running {
     }
 
     /// Opens a connection.
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("sets");
         stream
     }
 
     /// Sends bytes on a connection of their own and reads the one answer.
-    pub fn send(&self, bytes: &[u8]) -> Answer {
+    pub(crate) fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
         // A server that has answered already may not read on.
         let _ = stream.write_all(bytes);
@@ -108,12 +108,12 @@ impl Running {
     }
 
     /// Asks with headers, each with its line end.
-    pub fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
         self.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes())
     }
 
     /// Posts JSON.
-    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
         let length = body.len();
         let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=UTF-8\r\n\
@@ -125,14 +125,14 @@ impl Running {
     }
 
     /// The records of `json` or `bad`.
-    pub fn rows(&self, log: &str) -> Vec<Value> {
+    pub(crate) fn rows(&self, log: &str) -> Vec<Value> {
         let rows = self.records(log).into_iter();
         rows.map(|row| serde_json::from_slice(&row).expect("JSON"))
             .collect()
     }
 
     /// All records of a log.
-    pub fn records(&self, log: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn records(&self, log: &str) -> Vec<Vec<u8>> {
         records(&self.folder.path().join(log))
     }
 }
@@ -144,7 +144,7 @@ impl Drop for Running {
 }
 
 /// All records of a log.
-pub fn records(log: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn records(log: &Path) -> Vec<Vec<u8>> {
     let mut reader = LogReader::open(log, 0, Start::Earliest).expect("opens");
     let mut rows = Vec::new();
     let mut batch = Batch::default();
@@ -158,17 +158,17 @@ pub fn records(log: &Path) -> Vec<Vec<u8>> {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
-    pub status: u16,
+    pub(crate) status: u16,
     head: String,
     /// Its body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// Reads one answer; `None` when the connection ends before it.
-    pub fn read(stream: &mut TcpStream, without_body: bool) -> Option<Self> {
+    pub(crate) fn read(stream: &mut TcpStream, without_body: bool) -> Option<Self> {
         let mut bytes = Vec::new();
         let mut one = [0];
         while !bytes.ends_with(b"\r\n\r\n") {
@@ -194,7 +194,7 @@ impl Answer {
     }
 
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1);
         let mut pairs = lines.filter_map(|line| line.split_once(": "));
         let found = pairs.find(|(have, _)| have.eq_ignore_ascii_case(name));
@@ -203,7 +203,7 @@ impl Answer {
 }
 
 /// A body of payload_data around events.
-pub fn body(events: &Value) -> Vec<u8> {
+pub(crate) fn body(events: &Value) -> Vec<u8> {
     serde_json::json!({
         "schema": "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4",
         "data": events,
