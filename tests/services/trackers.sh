@@ -65,7 +65,7 @@ for client in "$@"; do
       node "$cache/browser/browser.cjs" "$url" "$work"
       ;;
     rust)
-      CARGO_TARGET_DIR="$cache/rust" cargo run --quiet --manifest-path "$here/rust/Cargo.toml" -- "$url"
+      CARGO_TARGET_DIR="$cache/rust" cargo run --quiet --manifest-path "$here/rust/Cargo.toml" -- "$url" "$work"
       "$here/rust/check.sh" "$work"
       ;;
     *)

@@ -156,7 +156,7 @@ fn wrong_flags_say_what_to_write() {
 fn secrets_of_kafka_are_not_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(binary())
-        .arg("config")
+        .args(["--json", "config"])
         .env(
             "TIDEWHEEL_COLLECT_KAFKA_PROPERTIES",
             "sasl.username=me,sasl.password=hunter2",

@@ -1,4 +1,6 @@
-//! Sends a few events with the crate snowplow_tracker.
+//! Sends a few events with the crate snowplow_tracker, and waits until the collector has written them.
+//!
+//!     tracker-client URL FOLDER
 
 use serde_json::json;
 use snowplow_tracker::{
@@ -8,6 +10,7 @@ use snowplow_tracker::{
 #[tokio::main]
 async fn main() {
     let url = std::env::args().nth(1).expect("name the collector's URL");
+    let folder = std::env::args().nth(2).expect("name the collector's folder");
     let subject = Subject::builder()
         .user_id("a@example.com")
         .language("de")
@@ -27,13 +30,23 @@ async fn main() {
         .expect("an event");
     let entity = SelfDescribingJson::new("iglu:com.acme/shelf/jsonschema/1-0-0", json!({ "id": 1 }));
     tracker.track(search, Some(vec![entity])).expect("tracked");
+    // No value: this tracker sends it as a number, and the protocol knows texts only.
     let play = StructuredEvent::builder()
         .category("video")
         .action("play")
-        .value(2.5)
         .build()
         .expect("an event");
     tracker.track(play, None).expect("tracked");
-    // Sends what waits and returns when it is acknowledged.
+    tracker.flush().expect("flushes");
+    // The emitter sends on its own.
+    let written = || {
+        let text = std::fs::read_to_string(format!("{folder}/events.jsonl")).unwrap_or_default();
+        text.lines().count()
+    };
+    let begin = std::time::Instant::now();
+    while written() < 3 {
+        assert!(begin.elapsed().as_secs() < 60, "the events do not come");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     tracker.close_emitter().expect("closes");
 }
