@@ -48,6 +48,9 @@ for record in map(json.loads, made):
     if time(record["timestamp"]) != time(other["timestamp"]):
         differ.append(f"{record['id']}: {record['timestamp']}, wanted {other['timestamp']}")
     for path in PATHS:
+        # A failed payment names its transaction; the simulator's records leave it out, and no query reads it.
+        if path == "payload.transaction" and record["type"] == "trns_error":
+            continue
         ours, theirs = at(record, path), at(other, path)
         seen[path] = seen.get(path, 0) + (theirs is not None)
         if ours != theirs:
