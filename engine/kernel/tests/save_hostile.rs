@@ -58,7 +58,7 @@ fn attack(saved: &[u8], random: &mut fastrand::Rng, mut load: impl FnMut(&[u8]) 
 
 #[test]
 fn windows() {
-    for seed in 0..60 {
+    for seed in 0..25 {
         let mut random = fastrand::Rng::with_seed(seed);
         let retracting = random.u32(0..4) == 0;
         let aggregates = random_aggregates(&mut random);

@@ -346,7 +346,11 @@ impl TopNOperator {
                         .diff(partition, state.shown(), &first, false, &mut changes);
                 }
             }
-            if state.set_shown(first) {
+            let gone = state.set_shown(first);
+            for moved in self.shown.take_moved() {
+                self.touch(moved);
+            }
+            if gone {
                 self.drop_partition(partition);
             }
         }

@@ -41,7 +41,15 @@ impl TopNOperator {
 
     fn save_keys(&mut self, whole: bool, out: &mut Vec<u8>) {
         let partitions = match &self.changed {
-            Some(changed) if !whole => changed.keys(),
+            Some(changed) if !whole => {
+                let mut partitions = changed.keys();
+                // Some may have been dropped since.
+                partitions.retain(|number| {
+                    let key = self.partitions[*number as usize].key();
+                    self.by_partition.get(key) == Some(number)
+                });
+                partitions
+            }
             _ => {
                 let mut partitions: Vec<u32> = self.by_partition.values().copied().collect();
                 partitions.sort_unstable();

@@ -43,6 +43,8 @@ pub(super) struct Shown {
     /// Rows that live longer than readers were told, by the end that they were told.
     longer: BTreeSet<(EventTime, Arc<[u8]>)>,
     frontier: EventTime,
+    /// Partitions of which a row is shown by another now.
+    moved: Vec<u32>,
 }
 
 impl Default for Shown {
@@ -51,6 +53,7 @@ impl Default for Shown {
             rows: HashMap::new(),
             longer: BTreeSet::new(),
             frontier: NO_TIME,
+            moved: Vec::new(),
         }
     }
 }
@@ -96,6 +99,9 @@ impl Shown {
                 assumed: false,
             };
             if let Some(shown) = self.rows.get_mut(&row.identity) {
+                if shown.partition != partition {
+                    self.moved.push(shown.partition);
+                }
                 let same = shown.columns == now.columns && (!rank_used || shown.rank == rank);
                 let longer = row.empty_at > shown.empty_at;
                 if same && !shown.assumed && !(longer && shown.empty_at <= self.frontier) {
@@ -117,6 +123,11 @@ impl Shown {
                 empty_at: row.empty_at,
             });
         }
+    }
+
+    /// The partitions, since the last call, of which a row is shown by another now.
+    pub(super) fn take_moved(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Whether readers have a row.

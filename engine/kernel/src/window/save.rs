@@ -321,7 +321,7 @@ impl WindowOperator {
     ///
     /// `saved` holds for each shard that was saved its last whole save and those of changes after
     /// it, in the order in which they were made (earlier ones do no harm). Of their keys those in
-    /// `share` are taken.
+    /// `share` are taken. The operator is to be advanced before it is read.
     ///
     /// # Errors
     /// The bytes were not written by [`save`](Self::save), or by sets of other windows or
