@@ -427,7 +427,7 @@ pub(crate) struct CheckpointsPlace {
     #[arg(
         long = "checkpoints",
         value_name = "WHERE",
-        env = "TIDEWHEEL_CHECKPOINTS_LOCATION"
+        env = "TIDEWHEEL_CHECKPOINTS"
     )]
     pub location: String,
     /// The name of the pipeline.
@@ -435,7 +435,7 @@ pub(crate) struct CheckpointsPlace {
         long,
         value_name = "NAME",
         default_value = "tidewheel",
-        env = "TIDEWHEEL_CHECKPOINTS_PIPELINE"
+        env = "TIDEWHEEL_PIPELINE"
     )]
     pub pipeline: String,
 }
