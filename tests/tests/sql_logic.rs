@@ -222,7 +222,6 @@ fn check(file: &str) {
 macro_rules! files {
     ($($name:ident)*) => {
         $(#[test]
-        #[ignore = "fails over tiny chunks on three shards: a regression to be found"]
         fn $name() {
             check(concat!(stringify!($name), ".slt"));
         })*

@@ -33,6 +33,8 @@ pub struct Applied {
 /// A query that is to begin.
 pub(super) struct Beginning {
     pub(super) id: QueryId,
+    /// Its place in the program: names may stand there twice.
+    pub(super) place: usize,
     pub(super) name: String,
     pub(super) fingerprint: u64,
     pub(super) chain: Arc<Chain>,
@@ -96,7 +98,7 @@ impl State {
             places.push((place, None::<SourceId>));
         }
         let mut kept: BTreeSet<QueryId> = BTreeSet::new();
-        for query in &program.queries {
+        for (at, query) in program.queries.iter().enumerate() {
             let mut chain = chain(query)?;
             let table = &program.sources[chain.source];
             let (place, fresh) = &mut places[chain.source];
@@ -121,7 +123,7 @@ impl State {
             chain.source = source;
             let is_new = !self.sources.contains_key(&source);
             let saved = start.source(table);
-            let mut beginning = self.beginning(query, chain, is_new, table);
+            let mut beginning = self.beginning((at, query), chain, is_new, table);
             start.prepare(&mut beginning, saved)?;
             if self.newest_run(&query.name).is_some() {
                 applied.replaced.push(query.name.clone());
@@ -194,7 +196,7 @@ impl State {
 
     fn beginning(
         &mut self,
-        query: &Query,
+        (place, query): (usize, &Query),
         chain: Chain,
         is_new: bool,
         table: &SourceTable,
@@ -222,6 +224,7 @@ impl State {
         });
         Beginning {
             id,
+            place,
             name: query.name.clone(),
             fingerprint: query.fingerprint,
             chain,

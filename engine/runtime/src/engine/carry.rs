@@ -75,10 +75,10 @@ impl State {
             }
             for new in &plan.new {
                 let after = self.writers_before(new, gone);
-                let sink = opened.sink(&Place::Sink(new.name.clone()))?;
+                let sink = opened.sink(&Place::Sink(new.place))?;
                 let sink = self.sink(new, sink, after)?;
                 let history = match new.history {
-                    Some(_) => Some(opened.source(&Place::History(new.name.clone()))?),
+                    Some(_) => Some(opened.source(&Place::History(new.place))?),
                     None => None,
                 };
                 ready.insert(new.id, Ready { sink, history });

@@ -16,14 +16,14 @@ use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
 /// What a change uses an open table for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// A query's sink, by its name.
-    Sink(String),
+    /// A query's sink, by its place in the program.
+    Sink(usize),
     /// A table of bad or late rows, by its name.
     Side(String),
     /// The live reading of a table, by its name.
     Live(String),
-    /// A query's own reading of history, by its name.
-    History(String),
+    /// A query's own reading of history, by its place in the program.
+    History(usize),
 }
 
 /// What is to be opened.
@@ -126,7 +126,6 @@ impl State {
         program: &'a Program,
     ) -> BTreeMap<Place, Need<'a>> {
         let mut needs = BTreeMap::new();
-        let mut new = BTreeMap::new();
         for plan in planned.sources.values() {
             let table = plan.table;
             if plan.is_new {
@@ -157,10 +156,15 @@ impl State {
             for beginning in &plan.new {
                 let saved = beginning.saved_sink.as_ref();
                 let position = saved.map(|saved| saved.position.clone());
-                new.insert(beginning.name.as_str(), position.filter(|p| !p.is_empty()));
+                let need = Need::Sink {
+                    table: &program.queries[beginning.place].sink,
+                    query: beginning.name.clone(),
+                    resume: position.filter(|position| !position.is_empty()),
+                };
+                needs.insert(Place::Sink(beginning.place), need);
                 if let Some(history) = beginning.history {
                     let from_ms = history.begin_ms;
-                    let place = Place::History(beginning.name.clone());
+                    let place = Place::History(beginning.place);
                     let need = Need::Source {
                         table,
                         from_ms,
@@ -168,16 +172,6 @@ impl State {
                     };
                     needs.insert(place, need);
                 }
-            }
-        }
-        for query in &program.queries {
-            if let Some(resume) = new.remove(query.name.as_str()) {
-                let need = Need::Sink {
-                    table: &query.sink,
-                    query: query.name.clone(),
-                    resume,
-                };
-                needs.insert(Place::Sink(query.name.clone()), need);
             }
         }
         needs
