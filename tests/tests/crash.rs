@@ -8,7 +8,7 @@
 
 mod simulation_support;
 
-use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
+use simulation_support::statements::{PER_WINDOW, batch, check_current, statements};
 use simulation_support::statements::{registry, seeds, written};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Shared, SimulatedEnv};
@@ -170,7 +170,6 @@ fn run(seed: u64, bounded: bool) {
             assert_eq!(written(query, shared), expected, "{}", query.table);
         }
     }
-    let _ = TTL_SECONDS;
 }
 
 fn run_all(test: &str, bounded: bool, default: u64) {

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
-use tidewheel_runtime::checkpoint::CheckpointStatus;
 use tidewheel_runtime::engine::Applied;
 use tidewheel_runtime::{EngineError, RunOptions, Running};
 use tidewheel_sql::plan::Program;
@@ -62,11 +61,6 @@ impl Engine {
     /// What the query writes from now on.
     pub(crate) fn subscribe(&self, query: &str) -> Option<Receiver<Arc<ChangeBatch>>> {
         self.running.engine.subscribe(query)
-    }
-
-    /// How checkpoints go; `None`: none are taken.
-    pub(crate) fn checkpoints(&self) -> Option<CheckpointStatus> {
-        self.running.engine.checkpoints()
     }
 
     /// Set once another process has taken over.

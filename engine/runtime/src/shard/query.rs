@@ -674,11 +674,6 @@ impl QueryShard {
         self.refresh(groups);
     }
 
-    /// Marks everything that stands as changed, so that it is written again.
-    pub(super) fn rewrite_standing(&mut self, groups: &mut [Option<WindowOperator>]) {
-        self.refresh(groups);
-    }
-
     /// Of no key it is known what stands in the sink.
     pub(super) fn assume_unknown(&mut self) {
         self.finisher.assume_unknown();
@@ -689,7 +684,8 @@ impl QueryShard {
         self.finisher.all_known();
     }
 
-    fn refresh(&mut self, groups: &mut [Option<WindowOperator>]) {
+    /// Marks everything that stands as changed, so that it is written again.
+    pub(super) fn refresh(&mut self, groups: &mut [Option<WindowOperator>]) {
         match (self.rest.last_mut(), &mut self.first) {
             (Some(step), _) => step.refresh(),
             (None, First::Set { group, set }) => {

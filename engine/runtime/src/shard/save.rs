@@ -133,7 +133,7 @@ impl QueryShard {
         self.gate = Gate::Open;
         self.settling = true;
         if self.stands_in_sink() {
-            self.rewrite_standing(groups);
+            self.refresh(groups);
             self.assume_standing(groups, false);
         }
         true
