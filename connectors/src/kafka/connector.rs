@@ -31,6 +31,7 @@ impl Connector for KafkaConnector {
             "scan.topic-partition-discovery.interval",
             "scan.topic-missing-timeout",
             "scan.on-reset",
+            "scan.reset-check.interval",
         ]
     }
 

@@ -19,6 +19,9 @@
 //!   records were deleted before they were read, or the topic was made anew. `fail` (default)
 //!   ends the table's queries and says what is lost; `earliest` goes on with the oldest record that
 //!   is left, `latest` behind the newest; both log a warning and count what is passed over.
+//! - `scan.reset-check.interval` (1 min; 0 never): how often it is looked at whether the topic is
+//!   still the one that was read, which a client is not told when it is made anew and has grown past
+//!   the reader's place.
 //! - `scan.topic-missing-timeout` (30 s): how long the topic may be missing.
 //!
 //! **Sink.** Append-only tables, each row a record of JSON, at least once: a batch that is

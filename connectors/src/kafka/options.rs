@@ -11,6 +11,8 @@ use tidewheel_core::{ConnectorError, Options, TableSpec};
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often new partitions are looked for.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(300);
+/// How often it is looked at whether the topic is still the one that was read.
+const RESET_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where a partition begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(super) struct SourceConfig {
     pub(super) end: Option<Place>,
     pub(super) topic_timeout: Duration,
     pub(super) on_reset: OnReset,
+    /// How often it is looked at whether the topic is still the same; `None`: never.
+    pub(super) reset_check: Option<Duration>,
 }
 
 /// What to do where records are gone before they were read, or a topic was made anew.
@@ -99,6 +103,12 @@ pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, Connector
             "latest" => OnReset::Latest,
             _ => OnReset::Fail,
         },
+        reset_check: Some(
+            options
+                .duration("scan.reset-check.interval")?
+                .unwrap_or(RESET_CHECK_INTERVAL),
+        )
+        .filter(|interval| !interval.is_zero()),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Reading a topic on the caller's thread.
 
+mod identity;
 mod reset;
 
 use super::chunk::{Gathering, Wanted};
@@ -58,6 +59,7 @@ pub(super) struct KafkaSource {
     marks_to_come: VecDeque<Mark>,
     /// Places that are read from once the record before has been compared with this.
     unverified: BTreeMap<u32, Mark>,
+    identity: identity::Identity,
     /// An offset was not there, and the broker has not said yet which.
     look_at_range: bool,
     /// Records that were passed over.
@@ -109,6 +111,7 @@ impl KafkaSource {
             marks: BTreeMap::new(),
             marks_to_come: VecDeque::new(),
             unverified: BTreeMap::new(),
+            identity: identity::Identity::default(),
             look_at_range: false,
             lost: 0,
         };
@@ -408,6 +411,7 @@ impl KafkaSource {
             && let Some(mark) = self.marks_to_come.pop_front()
         {
             self.marks.insert(chunk.partition, mark);
+            self.identity.handed_on(chunk.partition, mark);
         }
         Some(event)
     }
@@ -476,6 +480,7 @@ impl Source for KafkaSource {
         self.gather(max_bytes.clamp(1, 1 << 30), wait)?;
         self.hand_out();
         self.look_at_health();
+        self.look_at_identity()?;
         Ok(self.next_event().unwrap_or(SourceEvent::Nothing))
     }
 

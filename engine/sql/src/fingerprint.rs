@@ -16,7 +16,7 @@ use tidewheel_core::{Options, Registry};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Options that say how to go on after a fault: whoever sets one wants to keep the state.
-const NOT_COUNTED: [&str; 1] = ["scan.on-reset"];
+const NOT_COUNTED: [&str; 2] = ["scan.on-reset", "scan.reset-check.interval"];
 
 /// Changed when the same text comes to mean something else.
 const VERSION: &str = "1";

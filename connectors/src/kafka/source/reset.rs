@@ -20,9 +20,8 @@ impl KafkaSource {
     pub(super) fn compare(&mut self) -> Result<(), SourceError> {
         let mut wanted = BTreeMap::new();
         self.unverified.retain(|number, mark| {
-            let same = |partition: &Partition| {
-                !partition.finished && partition.position == mark.offset + 1
-            };
+            let same =
+                |partition: &Partition| !partition.finished && partition.position > mark.offset;
             let known = self.partitions.get(number).is_some_and(same);
             if known {
                 wanted.insert(*number, mark.offset);
@@ -40,27 +39,38 @@ impl KafkaSource {
                 return Ok(());
             }
         };
-        let unverified = std::mem::take(&mut self.unverified);
-        for (number, mark) in &unverified {
-            let other = found.get(number).copied().flatten();
-            if other.is_none_or(|other| other == *mark) {
+        self.replace_unverified(&found)
+    }
+
+    /// Begins anew in the partitions whose record is another one than the one that was read there.
+    ///
+    /// # Errors
+    /// The option `scan.on-reset` says to fail.
+    pub(super) fn replace_unverified(
+        &mut self,
+        found: &BTreeMap<u32, Option<Mark>>,
+    ) -> Result<(), SourceError> {
+        while let Some((number, mark)) = self.unverified.pop_first() {
+            let other = found.get(&number).copied().flatten();
+            if other.is_none_or(|other| other == mark) {
                 continue;
             }
+            let topic = &self.config.topic;
             let why = format!(
-                "the topic '{}' was made anew: the record at offset {} of partition {number} is \
+                "the topic '{topic}' was made anew: the record at offset {} of partition {number} is \
                  not the one that was read there",
-                self.config.topic, mark.offset
+                mark.offset
             );
-            let marks =
-                self.consumer
-                    .fetch_watermarks(&self.config.topic, *number as i32, OPEN_TIMEOUT);
-            match marks {
+            let ends = self
+                .consumer
+                .fetch_watermarks(topic, number as i32, OPEN_TIMEOUT);
+            match ends {
                 Ok((low, high)) => {
                     let (low, high) = (low.max(0) as u64, high.max(0) as u64);
-                    self.begin_again(*number, (low, high), low, &why)?;
+                    self.begin_again(number, (low, high), low, &why)?;
                 }
                 Err(error) => {
-                    self.unverified = unverified;
+                    self.unverified.insert(number, mark);
                     self.ask_at = self.env.monotonic() + RETRY;
                     self.away(format!("Kafka cannot be reached: {error}"));
                     return Ok(());
@@ -134,6 +144,7 @@ impl KafkaSource {
         };
         self.passed_over(number, next, next.saturating_sub(from), why);
         self.marks.remove(&number);
+        self.identity.forget(number);
         self.seek(number, next)
     }
 
@@ -178,7 +189,10 @@ impl KafkaSource {
 
     /// Takes over what the records before the places were.
     pub(super) fn expect(&mut self, marks: BTreeMap<u32, Mark>) {
-        self.marks.extend(marks.iter().map(|(n, mark)| (*n, *mark)));
+        for (number, mark) in &marks {
+            self.marks.insert(*number, *mark);
+            self.identity.handed_on(*number, *mark);
+        }
         self.unverified = marks;
     }
 }
