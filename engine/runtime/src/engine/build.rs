@@ -61,6 +61,8 @@ pub(super) struct Scan {
     pub(super) begins_late: bool,
     /// The table's time where it begins.
     pub(super) reached: SourceTime,
+    /// In a reading of history: what it has seen, once it is handed over.
+    pub(super) repeats: Option<Receiver<Dedup>>,
 }
 
 /// How a source is to be read.
@@ -315,6 +317,12 @@ impl State {
         let bounded = source.is_bounded();
         let begins_late = source.begins_late();
         let is_history = history.is_some();
+        let (hand_over, repeats) = if is_history && dedup.is_some() {
+            let (sender, receiver) = unbounded();
+            (Some(sender), Some(receiver))
+        } else {
+            (None, None)
+        };
         let caught_up = self.caught_up.clone();
         let history = match (history, caught_up) {
             (Some((query, live)), Some(coordinator)) => Some(History {
@@ -380,6 +388,8 @@ impl State {
             last_tick: Duration::ZERO,
             positions,
             newest_ms: BTreeMap::new(),
+            hand_over,
+            joining: None,
         }));
         Ok(Scan {
             tasks,
@@ -390,6 +400,7 @@ impl State {
             bounded,
             begins_late,
             reached,
+            repeats,
         })
     }
 }

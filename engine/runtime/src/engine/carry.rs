@@ -167,6 +167,7 @@ impl State {
                 program,
                 remove,
                 add,
+                repeats: None,
             })));
         }
         for new in now {
@@ -258,6 +259,7 @@ impl State {
                 program: Arc::clone(&program),
                 remove: remove.clone(),
                 add: self.shards.iter().map(|_| Vec::new()).collect(),
+                repeats: None,
             };
             let sent = source.reader.send(ReaderMessage::Change(Box::new(change)));
             if sent.is_err() {

@@ -110,6 +110,7 @@ impl State {
         let history = HistoryRun {
             reader: scan.reader,
             states,
+            repeats: scan.repeats,
             replaces: new.replaces,
             handle: scan.handle,
             from_ms: wanted.from_ms,

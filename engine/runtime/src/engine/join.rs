@@ -114,6 +114,7 @@ impl State {
             program: Arc::new(source.full.only(&source.live)),
             remove: replaced.iter().copied().collect(),
             add,
+            repeats: history.repeats,
         };
         let message = ReaderMessage::Meet {
             positions: caught_up.positions.clone(),

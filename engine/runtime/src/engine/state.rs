@@ -4,6 +4,7 @@ use super::{Shared, catching_up};
 use crate::error::EngineError;
 use crate::plan::Chain;
 use crate::scan::bad::SideRow;
+use crate::scan::dedup::Dedup;
 use crate::scan::program::{QueryId, ScanProgram};
 use crate::scan::reader::{CaughtUp, ReaderMessage};
 use crate::shard::message::{Feedback, ShardMessage};
@@ -68,6 +69,8 @@ pub(super) struct HistoryRun {
     pub(super) reader: Sender<ReaderMessage>,
     /// The state of each shard, once it is handed over.
     pub(super) states: Vec<Receiver<HandOver>>,
+    /// What it has seen, once it is handed over; none where the table has no repeats.
+    pub(super) repeats: Option<Receiver<Dedup>>,
     /// What runs until it has caught up.
     pub(super) replaces: Option<QueryId>,
     pub(super) handle: Arc<SourceHandle>,

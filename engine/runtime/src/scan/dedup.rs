@@ -52,6 +52,9 @@ pub struct Dedup {
     bucket: i64,
     table: HashTable<(u128, EventTime)>,
     buckets: BTreeMap<i64, Vec<u128>>,
+    /// What readings of history have seen that joined this one. They are asked, not copied, so that
+    /// a join takes no time, and go once the watermark has passed all that is in them.
+    joined: Vec<Dedup>,
 }
 
 impl Dedup {
@@ -63,11 +66,27 @@ impl Dedup {
             bucket: (window / 16).max(1),
             table: HashTable::new(),
             buckets: BTreeMap::new(),
+            joined: Vec::new(),
         }
+    }
+
+    /// Remembers from here on what another reading of the same table has seen, too.
+    pub fn join(&mut self, mut other: Dedup) {
+        self.joined.append(&mut other.joined);
+        self.joined.push(other);
+    }
+
+    fn remembers(&self, key: u128, watermark: EventTime) -> bool {
+        let found = self.table.find(key as u64, |entry| entry.0 == key);
+        found.is_some_and(|entry| entry.1.saturating_add(self.window) > watermark)
     }
 
     /// Remembers a key; false when it was remembered already (the row is a repeat).
     pub fn insert(&mut self, key: u128, time: EventTime, watermark: EventTime) -> bool {
+        let mut joined = self.joined.iter();
+        if joined.any(|other| other.remembers(key, watermark)) {
+            return false;
+        }
         let hash = key as u64;
         if let Some(entry) = self.table.find_mut(hash, |entry| entry.0 == key) {
             if entry.1.saturating_add(self.window) > watermark {
@@ -78,11 +97,13 @@ impl Dedup {
             self.table
                 .insert_unique(hash, (key, time), |entry| entry.0 as u64);
         }
-        self.buckets
-            .entry(time.div_euclid(self.bucket))
-            .or_default()
-            .push(key);
+        self.note(key, time);
         true
+    }
+
+    fn note(&mut self, key: u128, time: EventTime) {
+        let bucket = self.buckets.entry(time.div_euclid(self.bucket));
+        bucket.or_default().push(key);
     }
 
     /// Forgets what the watermark has passed.
@@ -102,13 +123,18 @@ impl Dedup {
                 }
             }
         }
+        self.joined.retain_mut(|other| {
+            other.expire(watermark);
+            !other.is_empty()
+        });
     }
 
     /// Appends all keys, for checkpoints.
     pub fn save(&mut self, out: &mut Vec<u8>) {
-        put_u64(out, self.table.len() as u64);
-        out.reserve(self.table.len() * KEY_BYTES);
-        for (key, time) in &self.table {
+        put_u64(out, self.len() as u64);
+        out.reserve(self.len() * KEY_BYTES);
+        let joined = self.joined.iter().flat_map(|other| &other.table);
+        for (key, time) in self.table.iter().chain(joined) {
             out.extend_from_slice(&key.to_le_bytes());
             put_i64(out, *time);
         }
@@ -126,26 +152,30 @@ impl Dedup {
         for _ in 0..count {
             let key = u128::from_le_bytes(keys.array()?);
             let time = keys.i64()?;
-            self.table
-                .insert_unique(key as u64, (key, time), |entry| entry.0 as u64);
-            self.buckets
-                .entry(time.div_euclid(self.bucket))
-                .or_default()
-                .push(key);
+            // A key stands there twice where another reading had joined.
+            match self.table.find_mut(key as u64, |entry| entry.0 == key) {
+                Some(known) if known.1 >= time => continue,
+                Some(known) => known.1 = time,
+                None => {
+                    self.table
+                        .insert_unique(key as u64, (key, time), |entry| entry.0 as u64);
+                }
+            }
+            self.note(key, time);
         }
         Ok(())
     }
 
-    /// Keys remembered now.
+    /// Keys remembered now; one that another reading has seen too counts twice.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.joined.iter().map(Self::len).sum::<usize>()
     }
 
     /// True when nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.table.is_empty() && self.joined.is_empty()
     }
 }
 
@@ -178,6 +208,52 @@ mod tests {
             }
             dedup.expire(i64::MAX);
             assert!(dedup.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_joined_is_remembered_as_if_it_had_been_seen_here() {
+        let mut random = fastrand::Rng::with_seed(8);
+        for _ in 0..50 {
+            let window = random.i64(1..200);
+            let mut one = Dedup::new(window);
+            let mut history = Dedup::new(window);
+            let mut live = Dedup::new(window);
+            let mut watermark = 0;
+            let mut events: Vec<(u128, i64)> = Vec::new();
+            for step in 0..900 {
+                watermark += random.i64(0..3);
+                if events.is_empty() || random.bool() {
+                    events.push((events.len() as u128, watermark + random.i64(-50..60)));
+                }
+                let oldest = events.len().saturating_sub(60);
+                let (key, time) = events[random.usize(oldest..events.len())];
+                let first = one.insert(key, time, watermark);
+                match step {
+                    // The live reading began later, and both have seen the rows in between.
+                    ..300 => assert_eq!(history.insert(key, time, watermark), first),
+                    300..600 => {
+                        live.insert(key, time, watermark);
+                        assert_eq!(history.insert(key, time, watermark), first);
+                    }
+                    600 => {
+                        live.join(std::mem::replace(&mut history, Dedup::new(window)));
+                        let mut bytes = Vec::new();
+                        live.save(&mut bytes);
+                        if random.bool() {
+                            live = Dedup::new(window);
+                            live.load(&mut Reader::new(&bytes)).expect("loads");
+                        }
+                        assert_eq!(live.insert(key, time, watermark), first);
+                    }
+                    _ => assert_eq!(live.insert(key, time, watermark), first),
+                }
+                if random.u8(..10) == 0 {
+                    live.expire(watermark);
+                }
+            }
+            live.expire(i64::MAX);
+            assert!(live.is_empty());
         }
     }
 }

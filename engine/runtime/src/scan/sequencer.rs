@@ -25,6 +25,9 @@ use tidewheel_kernel::keys::shard_of;
 
 /// How often time is looked at while no rows come.
 const TICK: Duration = Duration::from_millis(100);
+/// How long rows wait for what a reading of history has seen. It is as far as this one, or nearly;
+/// only where it is not (its broker does not answer) is it waited for in vain.
+const JOIN_WAIT: Duration = Duration::from_secs(1);
 /// Memory of repeats is freed each time the watermark has moved by this share of their window.
 const DEDUP_EXPIRE_SHARE: i64 = 16;
 
@@ -82,6 +85,10 @@ pub struct Sequencer {
     pub positions: BTreeMap<u32, u64>,
     /// When the newest record of each partition was made, milliseconds.
     pub newest_ms: BTreeMap<u32, i64>,
+    /// In a reading of history: where what it has seen goes when it joins the live one.
+    pub hand_over: Option<Sender<Dedup>>,
+    /// What a reading of history that joins here has seen, and until when rows wait for it.
+    pub joining: Option<(Receiver<Dedup>, Duration)>,
 }
 
 impl Sequencer {
@@ -124,6 +131,9 @@ impl Sequencer {
                         time,
                     });
                     let _ = shard.send(ShardMessage::HandOver);
+                }
+                if let (Some(live), Some(dedup)) = (&self.hand_over, self.dedup.take()) {
+                    let _ = live.send(dedup);
                 }
                 Poll::Done
             }
@@ -174,6 +184,9 @@ impl Sequencer {
 
     fn change(&mut self, change: Change) -> Poll {
         self.program = change.program;
+        if let Some(repeats) = change.repeats {
+            self.joining = Some((repeats, self.env.monotonic() + JOIN_WAIT));
+        }
         for (shard, add) in self.shards.iter().zip(change.add) {
             let message = ShardMessage::Queries {
                 source: self.source,
@@ -389,6 +402,24 @@ impl Sequencer {
         }
     }
 
+    /// Takes over what a reading of history has seen. True while rows are to wait for it.
+    fn join_repeats(&mut self) -> bool {
+        let Some((repeats, until)) = &self.joining else {
+            return false;
+        };
+        match repeats.try_recv() {
+            Ok(seen) => {
+                if let Some(dedup) = &mut self.dedup {
+                    dedup.join(seen);
+                }
+                self.joining = None;
+            }
+            Err(TryRecvError::Disconnected) => self.joining = None,
+            Err(TryRecvError::Empty) => return self.env.monotonic() < *until,
+        }
+        false
+    }
+
     fn expire_dedup(&mut self) {
         let watermark = self.time.watermark();
         if let Some(dedup) = &mut self.dedup
@@ -483,6 +514,9 @@ impl Sequencer {
 impl Task for Sequencer {
     fn poll(&mut self) -> Poll {
         self.tick();
+        if self.join_repeats() {
+            return Poll::Idle(Some(TICK));
+        }
         if let Some(output) = self.waiting.remove(&self.next) {
             self.next += 1;
             return self.handle(output);
@@ -505,7 +539,10 @@ impl Task for Sequencer {
     }
 
     fn wait(&self, timeout: Option<Duration>) {
-        wait_for(&self.inbox, timeout);
+        match &self.joining {
+            Some((repeats, until)) if self.env.monotonic() < *until => wait_for(repeats, timeout),
+            _ => wait_for(&self.inbox, timeout),
+        }
     }
 
     fn name(&self) -> String {
