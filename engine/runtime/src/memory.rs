@@ -1,10 +1,11 @@
 //! A limit for the process's memory: reading pauses before it is reached.
 //!
 //! What is measured is what the operating system counts, since that is what it kills for. Room is
-//! kept for what comes at once: tables double, and a checkpoint copies the state. Beyond that
-//! reading pauses and event time stands still, so nothing is lost and nothing becomes late: queues
-//! and sinks drain, and what they held is free again. Where the state itself is too large, reading
-//! stays paused, which the source's state says; a start with a higher limit goes on from there.
+//! kept for what comes at once: rows on their way, tables that double, a checkpoint that copies the
+//! state. Beyond that reading pauses and event time stands still, so nothing is lost and nothing
+//! becomes late: queues and sinks drain, and what they held is free again. Where the state itself is
+//! too large, reading stays paused, which the source's state says; a start with a higher limit goes
+//! on from there.
 
 use crate::engine::Stopper;
 use crate::stats::Stats;
@@ -22,6 +23,14 @@ const LOOK: Duration = Duration::from_millis(20);
 const FULL_PERCENT: u64 = 90;
 /// It goes on below this share of it, percent, so that it does not flutter.
 const ROOM_PERCENT: u64 = 85;
+/// Chunks that may be on their way besides those of the decoders: results, batches before shards.
+const CHUNKS_UNDER_WAY: u64 = 12;
+/// Chunks on their way for each decoder: before it, and behind it.
+const CHUNKS_A_DECODER: u64 = 4;
+/// How many times larger a chunk is once it is decoded and has become state.
+const EXPANSION: u64 = 3;
+/// Rows on their way are given this part of the limit at most.
+const UNDER_WAY_PART: u64 = 6;
 /// Share of the state, percent, for tables that double.
 const GROWTH_PERCENT: u64 = 50;
 /// Share of the state, percent, that a checkpoint copies at most.
@@ -101,11 +110,9 @@ impl MemoryGate {
         })
     }
 
-    /// Looks at the memory used and at the state that is held. True when that has changed whether
-    /// there is room.
-    fn look(&self, limit: u64, used: u64, state: u64, copies: bool) -> bool {
-        let share = GROWTH_PERCENT + if copies { COPY_PERCENT } else { 0 };
-        let kept = state / 100 * share;
+    /// Looks at the memory used, and at what is to be kept free. True when that has changed
+    /// whether there is room.
+    fn look(&self, limit: u64, used: u64, kept: u64) -> bool {
         self.limit.store(limit, Relaxed);
         self.used.store(used, Relaxed);
         self.kept.store(kept, Relaxed);
@@ -135,8 +142,31 @@ pub struct MemoryKeeper {
     pub stats: Arc<Stats>,
     /// Checkpoints are taken, which copy state.
     pub copies: bool,
+    /// Bytes of a chunk.
+    pub chunk_bytes: u64,
+    /// Threads that decode.
+    pub decoders: u64,
+    /// Bytes that were used before the first row came.
+    pub before: Option<u64>,
     /// When it was looked last.
     pub last: Duration,
+}
+
+impl MemoryKeeper {
+    /// Bytes to be kept free, and those of them that are for state.
+    fn kept(&mut self, used: u64) -> u64 {
+        // The shards' own estimate is up to a second old: what has come since the first row is
+        // state, or will be.
+        if !self.stopper.has_read() {
+            self.before = Some(used);
+        }
+        let grown = used.saturating_sub(self.before.unwrap_or(used));
+        let state = self.stats.state_bytes.load(Relaxed).max(grown);
+        let share = GROWTH_PERCENT + if self.copies { COPY_PERCENT } else { 0 };
+        let chunks = CHUNKS_UNDER_WAY + CHUNKS_A_DECODER * self.decoders;
+        let under_way = chunks * self.chunk_bytes * EXPANSION;
+        state / 100 * share + under_way.min(self.limit.bytes / UNDER_WAY_PART)
+    }
 }
 
 impl Task for MemoryKeeper {
@@ -158,14 +188,13 @@ impl Task for MemoryKeeper {
         let Some(used) = (self.limit.used)() else {
             return Poll::Idle(Some(LOOK));
         };
-        let state = self.stats.state_bytes.load(Relaxed);
-        if self.gate.look(self.limit.bytes, used, state, self.copies) {
-            let kept = self.gate.kept.load(Relaxed);
-            let limit = self.limit.bytes;
+        let limit = self.limit.bytes;
+        let kept = self.kept(used);
+        if self.gate.look(limit, used, kept) {
             if self.gate.is_full() {
-                tracing::warn!(limit, used, state, kept, "memory is short: reading pauses");
+                tracing::warn!(limit, used, kept, "memory is short: reading pauses");
             } else {
-                tracing::info!(limit, used, state, kept, "there is room: reading goes on");
+                tracing::info!(limit, used, kept, "there is room: reading goes on");
             }
         }
         Poll::Idle(Some(LOOK))
@@ -190,18 +219,16 @@ mod tests {
     fn reading_pauses_before_the_limit_and_goes_on_below_it() {
         let gate = MemoryGate::default();
         assert_eq!(gate.status(), None);
-        let full = |used: u64, state: u64, copies: bool| {
-            gate.look(1000 * MIB, used * MIB, state * MIB, copies);
+        let full = |used: u64, kept: u64| {
+            gate.look(1000 * MIB, used * MIB, kept * MIB);
             gate.is_full()
         };
-        assert!(!full(899, 0, true));
-        assert!(full(901, 0, true));
-        assert!(full(860, 0, true), "it does not flutter");
-        assert!(!full(849, 0, true));
-        // Tables of 300 MB may double, and a checkpoint copies them.
-        assert!(!full(550, 300, true));
-        assert!(full(650, 300, true));
-        assert!(!full(650, 300, false), "nothing is copied");
+        assert!(!full(899, 0));
+        assert!(full(901, 0));
+        assert!(full(860, 0), "it does not flutter");
+        assert!(!full(849, 0));
+        assert!(!full(550, 300));
+        assert!(full(650, 300));
         let status = gate.status().expect("a limit");
         assert_eq!((status.limit_bytes, status.reached), (1000 * MIB, 2));
     }
