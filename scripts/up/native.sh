@@ -118,7 +118,7 @@ native_up() {
   fi
   start collector env "${environment[@]}" "$tidewheel" collect --listen "127.0.0.1:$collector_port" --out "$out" --bad "$folder/bad_requests.jsonl"
   start tidewheel env "${environment[@]}" "TIDEWHEEL_LINKS=Shop=http://localhost:$store_port" \
-    "$tidewheel" serve queries --listen "127.0.0.1:$tidewheel_port" "${from[@]}" "${into[@]}"
+    "$tidewheel" serve queries --listen "127.0.0.1:$tidewheel_port" --checkpoints "$folder/checkpoints" "${from[@]}" "${into[@]}"
   start store env NEXT_TELEMETRY_DISABLED=1 "COLLECTOR_URL=http://localhost:$collector_port" "TIDEWHEEL_URL=http://127.0.0.1:$tidewheel_port" \
     node apps/ecommerce/node_modules/next/dist/bin/next start apps/ecommerce --hostname "$(setting BIND_ADDRESS)" --port "$store_port"
   if [ -n "$traffic" ]; then

@@ -13,6 +13,15 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long after a failed look at the store the next one is.
 const AWAY: Duration = Duration::from_secs(2);
 
+/// The process that writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Its name.
+    pub by: String,
+    /// Its epoch.
+    pub epoch: u64,
+}
+
 /// What the command line says about checkpoints.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct CheckpointArgs {
@@ -57,13 +66,15 @@ impl CheckpointArgs {
 }
 
 /// Opens the store that the settings name, and waits until this process may write. `None`: no
-/// checkpoints are wanted, or `stopped` said that the process is to end.
+/// checkpoints are wanted, or `stopped` said that the process is to end. `held` is told who writes
+/// meanwhile.
 ///
 /// # Errors
 /// The store cannot be opened, or the pipeline's name cannot be used.
 pub(crate) fn begin(
     config: &Config,
     stopped: impl Fn() -> bool,
+    held: impl Fn(Held),
 ) -> Result<Option<CheckpointOptions>, CliError> {
     let location = config.text("checkpoints.location");
     if location.is_empty() {
@@ -79,7 +90,7 @@ pub(crate) fn begin(
     let failed = |error| CliError::Other(format!("checkpoints in {location}: {error}"));
     let storage = Arc::new(ObjectStorage::open(location).map_err(failed)?);
     let store = CheckpointStore::new(storage, pipeline);
-    let Some(lease) = wait_for_lease(&store, stopped) else {
+    let Some(lease) = wait_for_lease(&store, stopped, held) else {
         return Ok(None);
     };
     let mut options = CheckpointOptions::new(store, lease);
@@ -88,7 +99,11 @@ pub(crate) fn begin(
     Ok(Some(options))
 }
 
-fn wait_for_lease(store: &CheckpointStore, stopped: impl Fn() -> bool) -> Option<Lease> {
+fn wait_for_lease(
+    store: &CheckpointStore,
+    stopped: impl Fn() -> bool,
+    held: impl Fn(Held),
+) -> Option<Lease> {
     let here = Owner::this();
     let mut watch = Watch::default();
     let begin = Instant::now();
@@ -102,11 +117,12 @@ fn wait_for_lease(store: &CheckpointStore, stopped: impl Fn() -> bool) -> Option
                     let pipeline = store.pipeline();
                     tracing::warn!(
                         pipeline,
-                        by,
+                        %by,
                         epoch,
                         "another process runs this pipeline; this one waits for its end"
                     );
                 }
+                held(Held { by, epoch });
                 std::thread::sleep(LOOK);
                 continue;
             }

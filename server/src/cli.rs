@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::checkpoints::CheckpointArgs;
+use crate::memory::MemoryArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -86,6 +87,9 @@ pub(crate) struct RunArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
+    /// How much memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Where checkpoints go.
     #[command(flatten)]
     pub checkpoints: CheckpointArgs,
@@ -216,6 +220,9 @@ pub(crate) struct ServeArgs {
     /// Threads that decode; default: one a core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub decoders: Option<u16>,
+    /// How much memory may be used.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Where checkpoints go.
     #[command(flatten)]
     pub checkpoints: CheckpointArgs,

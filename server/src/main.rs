@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod load;
 mod logging;
+mod memory;
 mod out;
 mod progress;
 mod redirect;

@@ -46,7 +46,7 @@ cp -r queries "$work/queries"
 "$tidewheel" collect --listen "127.0.0.1:$collector" --out "log:$work/log" --bad "$work/bad_requests.jsonl" >"$work/collect.log" 2>&1 &
 pids+=($!)
 BAD_EVENTS="$work/bad.jsonl" REDIS_URL="redis://127.0.0.1:$redis" "$tidewheel" serve "$work/queries" --from "log:$work/log" \
-  --listen "127.0.0.1:$serve" >"$work/serve.log" 2>&1 &
+  --checkpoints "$work/state" --checkpoint-interval "1 s" --listen "127.0.0.1:$serve" >"$work/serve.log" 2>&1 &
 tidewheel_pid=$!
 pids+=("$tidewheel_pid")
 

@@ -38,3 +38,8 @@ fn snowbridges_transform_makes_the_topics_records() {
     let binary = binary().to_string_lossy().into_owned();
     script("transform.sh", &[&binary]);
 }
+
+#[test]
+fn what_checkpoints_are_in_localstack_outlives_it() {
+    script("localstack.sh", &[]);
+}

@@ -48,6 +48,7 @@ fn every_documented_path_answers_as_documented() {
         .map(String::as_str)
         .collect();
     let wanted = [
+        "/api/v1/checkpoints",
         "/api/v1/features",
         "/api/v1/features/{table}",
         "/api/v1/features/{table}/{key}",

@@ -40,6 +40,10 @@ impl Drop for Flow {
 }
 
 fn live() -> (Flow, Service) {
+    live_with(&[])
+}
+
+fn live_with(flags: &[&str]) -> (Flow, Service) {
     let folder = folder();
     let flow = Flow::start(folder.path());
     while !folder.path().join("log").exists() {
@@ -50,7 +54,10 @@ fn live() -> (Flow, Service) {
         views("seen", "product_view"),
     )
     .expect("writes");
-    let service = Start::default().with(&["--from", "log:log"]).serve(&folder);
+    let service = Start::default()
+        .with(&["--from", "log:log"])
+        .with(flags)
+        .serve(&folder);
     (flow, service)
 }
 
@@ -298,7 +305,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn dashboards_and_alerts_name_metrics_that_are_there() {
-    let (_flow, service) = live();
+    let (_flow, service) = live_with(&["--checkpoints", "state"]);
     let shop = std::fs::read_to_string(root().join("queries/shop.sql")).expect("reads");
     let shop = shop.replace(
         "'connector' = 'redis'",

@@ -19,7 +19,7 @@ pub mod store;
 
 pub use envelope::{FormatError, Kind};
 pub use lease::{Lease, LeaseError};
-pub use manifest::{GroupEntry, Manifest, Piece, QueryEntry, SourceEntry};
+pub use manifest::{GroupEntry, Manifest, Piece, QueryEntry, RecordMark, SourceEntry};
 pub use object::ObjectStorage;
 pub use storage::{MemoryStorage, Storage, StorageError};
 pub use store::{CheckpointStore, Data, Found, Loaded, Name};

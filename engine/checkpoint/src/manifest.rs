@@ -46,12 +46,25 @@ pub struct SourceEntry {
     pub offsets: BTreeMap<u32, u64>,
     /// Highest event time seen, microseconds since the Unix epoch; `None`: no row came.
     pub frontier: Option<i64>,
+    /// By partition, what the last record before the offset was, where the source can tell: whether
+    /// the offset still means the same place. Absent where it was written before that was kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<u32, RecordMark>,
     /// Times, idleness, memory of repeats.
     pub scan: Piece,
     /// State that queries with the same key share.
     pub groups: Vec<GroupEntry>,
     /// The queries.
     pub queries: Vec<QueryEntry>,
+}
+
+/// One record, so that it is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordMark {
+    /// Its offset.
+    pub offset: u64,
+    /// A hash of what tells it from others.
+    pub check: u64,
 }
 
 /// State that queries with the same key share.

@@ -71,6 +71,7 @@ fn checkpoint(at: usize) -> (Data, Manifest) {
                 name: "shopper_events".to_owned(),
                 fingerprint: u64::MAX - 1,
                 offsets: BTreeMap::from([(0, 5), (7, u64::MAX)]),
+                marks: BTreeMap::new(),
                 frontier: Some(-1_709_294_400_000_001),
                 scan: scan.clone(),
                 groups: vec![GroupEntry {
@@ -90,6 +91,7 @@ fn checkpoint(at: usize) -> (Data, Manifest) {
                 name: "empty \"ü\"".to_owned(),
                 fingerprint: 0,
                 offsets: BTreeMap::new(),
+                marks: BTreeMap::new(),
                 frontier: None,
                 scan,
                 groups: Vec::new(),

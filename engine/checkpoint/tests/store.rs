@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_checkpoint::{
-    CheckpointStore, Data, Manifest, Name, ObjectStorage, SourceEntry, Storage,
+    CheckpointStore, Data, Manifest, Name, ObjectStorage, RecordMark, SourceEntry, Storage,
 };
 
 fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
@@ -23,6 +23,13 @@ fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
             name: "events".to_owned(),
             fingerprint: u64::MAX,
             offsets: BTreeMap::from([(0, u64::MAX)]),
+            marks: BTreeMap::from([(
+                0,
+                RecordMark {
+                    offset: 5,
+                    check: u64::MAX,
+                },
+            )]),
             frontier: Some(-1),
             scan,
             groups: Vec::new(),

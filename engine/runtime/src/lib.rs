@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod engine;
 pub mod error;
 pub mod expr;
+pub mod memory;
 pub mod plan;
 pub mod scan;
 pub mod shard;

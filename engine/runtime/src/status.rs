@@ -105,6 +105,7 @@ pub struct QueryHandle {
     pub source: OnceLock<Arc<SourceHandle>>,
     /// Changes that listeners missed since they were slow.
     pub missed: AtomicU64,
+    first_change_ms: AtomicI64,
     last_change_ms: AtomicI64,
     state: parking_lot::Mutex<QueryState>,
     away: parking_lot::Mutex<Option<String>>,
@@ -128,6 +129,7 @@ impl QueryHandle {
             sink_gone: AtomicBool::new(false),
             source: OnceLock::new(),
             missed: AtomicU64::new(0),
+            first_change_ms: AtomicI64::new(i64::MIN),
             last_change_ms: AtomicI64::new(i64::MIN),
             state: parking_lot::Mutex::new(QueryState::Starting),
             away: parking_lot::Mutex::default(),
@@ -172,7 +174,9 @@ impl QueryHandle {
     /// The sink has acknowledged changes; `read_at_ms` is when the oldest event that caused them
     /// was read.
     pub fn acknowledged(&self, batch: &ChangeBatch, read_at_ms: Option<i64>, now_ms: i64) {
-        self.last_change_ms.store(now_ms, Relaxed);
+        if self.last_change_ms.swap(now_ms, Relaxed) == i64::MIN {
+            self.first_change_ms.store(now_ms, Relaxed);
+        }
         if let Some(read_at) = read_at_ms {
             self.freshness.observe((now_ms - read_at).max(0) as u64);
         }
@@ -212,12 +216,14 @@ impl QueryHandle {
     #[must_use]
     pub fn status(&self) -> QueryStatus {
         let last = self.last_change_ms.load(Relaxed);
+        let first = self.first_change_ms.load(Relaxed);
         QueryStatus {
             name: self.name.clone(),
             table: self.table.name.clone(),
             state: self.state(),
             complete_from_ms: *self.complete_from_ms.lock(),
             sink_away: self.away.lock().clone(),
+            first_change_ms: (first != i64::MIN).then_some(first),
             last_change_ms: (last != i64::MIN).then_some(last),
             missed: self.missed.load(Relaxed),
             listeners: self.listening.load(Relaxed),
@@ -241,6 +247,8 @@ pub struct QueryStatus {
     pub complete_from_ms: Option<i64>,
     /// Why its sink takes nothing; `None`: it does.
     pub sink_away: Option<String>,
+    /// When its sink acknowledged changes first, wall clock, milliseconds.
+    pub first_change_ms: Option<i64>,
     /// When its sink acknowledged changes last, wall clock, milliseconds.
     pub last_change_ms: Option<i64>,
     /// Changes that slow listeners missed.

@@ -28,6 +28,7 @@ pub(crate) fn config_of(cli: &Cli) -> Result<Config, CliError> {
     }
     if let Command::Run(args) = &cli.command {
         flags.extend(args.checkpoints.flags());
+        flags.extend(args.memory.flags());
     }
     if cli.quiet {
         flags.push(("log.level", "--quiet", "error".to_owned()));

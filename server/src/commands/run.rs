@@ -5,6 +5,7 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::load::{program, registry};
+use crate::memory;
 use crate::out;
 use crate::progress::{Progress, summary_text};
 use crate::serve::observed::{Taps, observed};
@@ -46,7 +47,8 @@ pub(crate) fn run(
     if let Some(decoders) = args.decoders {
         options.decoders = decoders.into();
     }
-    options.checkpoints = checkpoints::begin(config, || stop.count() > 0)?;
+    options.memory = memory::limit(config);
+    options.checkpoints = checkpoints::begin(config, || stop.count() > 0, |_| {})?;
     let running = Running::start(&program, &env, &options)?;
     let mut progress = Progress::new(quiet || json);
     let mut stopped = 0;

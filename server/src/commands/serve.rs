@@ -26,6 +26,7 @@ pub(super) fn flags(args: &ServeArgs) -> Vec<(&'static str, &'static str, String
     .into_iter()
     .filter_map(|(key, flag, value)| Some((key, flag, value?)))
     .chain(args.checkpoints.flags())
+    .chain(args.memory.flags())
     .collect()
 }
 

@@ -298,6 +298,7 @@ fn check(setting: &Setting, value: &str) -> Result<(), String> {
         Kind::Number => value.is_empty() || value.parse::<u32>().is_ok_and(|number| number > 0),
         Kind::Duration => tidewheel_core::options::parse_duration(value)
             .is_some_and(|duration| !duration.is_zero()),
+        Kind::Bytes if value.is_empty() => setting.default.is_empty(),
         Kind::Bytes => bytes(value).is_some_and(|bytes| bytes > 0),
         Kind::Word(words) => words.contains(&value),
     };

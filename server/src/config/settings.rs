@@ -73,6 +73,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Threads that hold state; default: one a core."),
     setting("engine.decoders", "TIDEWHEEL_DECODERS", Kind::Number, "",
         "Threads that decode, for each source table; default: one a core."),
+    setting("engine.memory-limit", "TIDEWHEEL_MEMORY_LIMIT", Kind::Bytes, "",
+        "Memory that the process may use: reading pauses before it is reached. Default: what its container may use, else none."),
     setting("checkpoints.location", "TIDEWHEEL_CHECKPOINTS", Kind::Text, "",
         "Where checkpoints are kept: a folder, s3://, gs:// or az://; empty: none are."),
     setting("checkpoints.pipeline", "TIDEWHEEL_PIPELINE", Kind::Text, "tidewheel",

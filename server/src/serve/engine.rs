@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewheel_core::{ChangeBatch, Env};
+use tidewheel_runtime::checkpoint::CheckpointStatus;
 use tidewheel_runtime::engine::Applied;
+use tidewheel_runtime::memory::MemoryStatus;
 use tidewheel_runtime::{EngineError, RunOptions, Running};
 use tidewheel_sql::plan::Program;
 
@@ -61,6 +63,16 @@ impl Engine {
     /// What the query writes from now on.
     pub(crate) fn subscribe(&self, query: &str) -> Option<Receiver<Arc<ChangeBatch>>> {
         self.running.engine.subscribe(query)
+    }
+
+    /// How checkpoints go; `None`: none are taken.
+    pub(crate) fn checkpoints(&self) -> Option<CheckpointStatus> {
+        self.running.engine.checkpoints()
+    }
+
+    /// How memory is; `None`: it has no limit.
+    pub(crate) fn memory(&self) -> Option<MemoryStatus> {
+        self.running.engine.memory()
     }
 
     /// Set once another process has taken over.

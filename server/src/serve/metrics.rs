@@ -1,5 +1,6 @@
 //! Metrics in OpenMetrics' text, read anew at each scrape.
 
+mod checkpoints;
 mod collect;
 mod flow;
 mod out;
@@ -7,8 +8,9 @@ mod process;
 
 use super::App;
 use axum::http::Method;
-use collect::Snapshot;
+use collect::{Snapshot, StandbySnapshot};
 use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
@@ -53,10 +55,22 @@ impl Http {
     }
 }
 
+/// The kind of text that metrics are.
+pub(crate) const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// All metrics now.
 pub(crate) fn text(app: &Arc<App>) -> String {
+    encoded(Snapshot(Arc::clone(app)))
+}
+
+/// The metrics of a process that stands by since a wall-clock time in milliseconds.
+pub(crate) fn standby_text(began_ms: i64) -> String {
+    encoded(StandbySnapshot { began_ms })
+}
+
+fn encoded(collector: impl Collector) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot(Arc::clone(app))));
+    registry.register_collector(Box::new(collector));
     let mut out = String::new();
     if encode(&mut out, &registry).is_err() {
         tracing::error!("the metrics could not be written");

@@ -16,6 +16,7 @@ mod problem;
 mod routes;
 mod security;
 mod server;
+mod standby;
 mod streams;
 
 pub(crate) use server::run;
@@ -27,7 +28,7 @@ use metrics::Http;
 use observed::Taps;
 use problem::Problem;
 use security::Access;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidewheel_connectors::lookup::Lookups;
 use tidewheel_core::Registry;
@@ -92,8 +93,24 @@ pub(crate) struct App {
     pub openapi: String,
     /// True once the service ends.
     pub stopping: watch::Receiver<bool>,
-    /// When it began, seconds since 1970.
+    /// When it began, or took over from another process, seconds since 1970.
     pub started: f64,
+    /// Seconds from then to the first value that a sink acknowledged.
+    pub recovered: OnceLock<f64>,
+}
+
+impl App {
+    /// Seconds from the start to the first value that a sink acknowledged; `None` before it.
+    pub(crate) fn recovery_seconds(&self) -> Option<f64> {
+        if let Some(seconds) = self.recovered.get() {
+            return Some(*seconds);
+        }
+        let queries = self.engine.queries();
+        let first = queries.iter().filter_map(|query| query.first_change_ms);
+        let seconds = (first.min()? as f64 / 1e3 - self.started).max(0.0);
+        let seconds = (seconds * 1e3).round() / 1e3;
+        Some(*self.recovered.get_or_init(|| seconds))
+    }
 }
 
 /// Runs a change of the catalogue. Those that wait for a slow one must not take all threads from

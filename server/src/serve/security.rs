@@ -82,6 +82,16 @@ impl Access {
         }
     }
 
+    /// Checks a request.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Problem> {
+        let path = request.uri().path();
+        self.check_browser(request.headers(), request.method())?;
+        if OPEN.contains(&path) {
+            return Ok(());
+        }
+        self.check_token(request.headers(), right(request.method(), path))
+    }
+
     /// A page of another site must neither change queries nor read through a name that it made
     /// to point here (DNS rebinding).
     fn check_browser(&self, headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
@@ -173,17 +183,7 @@ fn right(method: &Method, path: &str) -> Right {
 
 /// Checks every request.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let access = &app.access;
-    let checked = access
-        .check_browser(request.headers(), request.method())
-        .and_then(|()| {
-            if OPEN.contains(&path) {
-                return Ok(());
-            }
-            access.check_token(request.headers(), right(request.method(), path))
-        });
-    match checked {
+    match app.access.check(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -5,22 +5,26 @@ use super::idempotency::Answers;
 use super::metrics::Http;
 use super::observed::{Taps, observed};
 use super::security::Access;
+use super::standby::Answering;
 use super::{App, Limits, routes, wall_ms};
 use crate::catalogue::policy::{Allowed, Policy};
 use crate::catalogue::resolve::Compiler;
 use crate::catalogue::{Catalogue, Rules, watch};
-use crate::checkpoints;
+use crate::checkpoints::{self, Held};
 use crate::config::Config;
 use crate::config::settings::{READ_TOKEN, WRITE_TOKEN};
 use crate::error::CliError;
+use crate::memory;
+use parking_lot::Mutex;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidewheel_connectors::lookup::Lookups;
 use tidewheel_core::Env;
 use tidewheel_core::env::SystemEnv;
+use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
 use tidewheel_runtime::{EngineError, RunOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as channel};
@@ -190,19 +194,7 @@ async fn serve(
     let mut options = RunOptions::default();
     options.shards = config.number("engine.shards").unwrap_or(options.shards);
     options.decoders = config.number("engine.decoders").unwrap_or(options.decoders);
-    // Until another process with this pipeline's name has ended, this one is a standby.
-    let waits = config.clone();
-    let begun = tokio::task::spawn_blocking(move || checkpoints::begin(&waits, || false));
-    options.checkpoints = tokio::select! {
-        begun = begun => begun.map_err(|_| {
-            CliError::Other("the checkpoint store could not be opened".to_owned())
-        })??,
-        () = signal() => return Ok(()),
-    };
-    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry.as_ref().clone()));
-    let engine = Arc::new(Engine::start(&env, &options, Arc::clone(&taps)));
-    let loopback = address.ip().is_loopback();
-    let catalogue = Arc::new(catalogue(config, sets, loopback, &engine, &registry)?);
+    options.memory = memory::limit(config);
     // First the address: a second service on the same port must not touch a store.
     let listener = TcpListener::bind(address)
         .await
@@ -210,6 +202,17 @@ async fn serve(
     let bound = listener
         .local_addr()
         .map_err(CliError::io("cannot listen"))?;
+    let listener = match begin_checkpoints(config, listener, &access, json).await? {
+        Some((listener, begun)) => {
+            options.checkpoints = begun;
+            listener
+        }
+        None => return Ok(()),
+    };
+    let env: Arc<dyn Env> = Arc::new(SystemEnv::new(registry.as_ref().clone()));
+    let engine = Arc::new(Engine::start(&env, &options, Arc::clone(&taps)));
+    let loopback = address.ip().is_loopback();
+    let catalogue = Arc::new(catalogue(config, sets, loopback, &engine, &registry)?);
     let (stop, stopping) = channel::channel(false);
     let limits = limits(config);
     let app = Arc::new(App {
@@ -231,6 +234,7 @@ async fn serve(
         openapi: routes::openapi(),
         stopping: stopping.clone(),
         started: wall_ms() as f64 / 1_000.0,
+        recovered: OnceLock::new(),
     });
     let followed = Arc::clone(&app);
     let router = routes::router(&app);
@@ -266,6 +270,57 @@ async fn serve(
     let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
     stopped.map_err(|_| CliError::Other("the engine did not stop cleanly".to_owned()))?;
     lost.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Claims the right to write, and stands by on the address until it has it. `None`: the process
+/// was told to end meanwhile.
+async fn begin_checkpoints(
+    config: &Config,
+    listener: TcpListener,
+    access: &Access,
+    json: bool,
+) -> Result<Option<(TcpListener, Option<CheckpointOptions>)>, CliError> {
+    if config.text("checkpoints.location").is_empty() {
+        return Ok(Some((listener, None)));
+    }
+    let cannot = || CliError::io("cannot listen");
+    let bound = listener.local_addr().map_err(cannot())?;
+    let listener = listener.into_std().map_err(cannot())?;
+    let copy = TcpListener::from_std(listener.try_clone().map_err(cannot())?).map_err(cannot())?;
+    let held: Arc<Mutex<Option<Held>>> = Arc::default();
+    let answering = Answering::start(copy, access.clone(), &held);
+    let (waits, ends) = (config.clone(), Arc::new(AtomicBool::new(false)));
+    let ended = Arc::clone(&ends);
+    let begun = tokio::task::spawn_blocking(move || {
+        let told = |now: Held| {
+            if held.lock().replace(now).is_none() {
+                announce_standby(bound, json);
+            }
+        };
+        checkpoints::begin(&waits, || ended.load(Relaxed), told)
+    });
+    let begun = tokio::select! {
+        begun = begun => begun.map_err(|_| {
+            CliError::Other("the checkpoint store could not be opened".to_owned())
+        })??,
+        () = signal() => {
+            ends.store(true, Relaxed);
+            return Ok(None);
+        }
+    };
+    answering.end().await;
+    let listener = TcpListener::from_std(listener).map_err(cannot())?;
+    Ok(Some((listener, begun)))
+}
+
+/// The first line on standard output of a process that stands by.
+fn announce_standby(bound: SocketAddr, json: bool) {
+    let line = if json {
+        serde_json::json!({"standing_by": format!("http://{bound}")}).to_string()
+    } else {
+        format!("standing by on http://{bound} (another process runs this pipeline)")
+    };
+    crate::out::line(&line);
 }
 
 /// Waits until another process has taken over.

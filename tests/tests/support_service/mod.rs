@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        // One that is built already, as up.sh takes it.
+        if let Some(binary) = std::env::var_os("TIDEWHEEL_BINARY") {
+            return PathBuf::from(binary);
+        }
         let exe = std::env::current_exe().expect("a path");
         let profile = exe.parent().and_then(Path::parent).expect("target/release");
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
@@ -245,6 +249,11 @@ impl Service {
             .path()
             .join("queries")
             .join(format!("{name}.sql"))
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as an operator would, and waits.

@@ -143,6 +143,30 @@ impl Services {
         );
     }
 
+    /// Deletes a topic and makes it anew, with one partition.
+    pub(crate) fn make_anew(&self, topic: &str, records: &[(u32, Vec<u8>)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let gone = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(admin.delete_topics(&[topic], &AdminOptions::new()));
+        gone.expect("asks")[0].as_ref().expect("deletes");
+        let begin = std::time::Instant::now();
+        loop {
+            let metadata = admin.inner().fetch_metadata(Some(topic), PATIENCE);
+            if metadata.expect("answers").topics()[0]
+                .partitions()
+                .is_empty()
+            {
+                break;
+            }
+            assert!(begin.elapsed() < PATIENCE, "the topic does not go");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.fill(topic, 1, records);
+    }
+
     fn send<'a>(
         &self,
         topic: &str,

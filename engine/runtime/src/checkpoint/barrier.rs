@@ -3,7 +3,7 @@
 use crate::scan::program::QueryId;
 use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
-use tidewheel_core::EventTime;
+use tidewheel_core::{EventTime, Mark};
 
 /// A cut through the rows: state that is saved when it comes by holds all rows before it and none
 /// behind.
@@ -26,6 +26,8 @@ pub enum Part {
         source: usize,
         /// By partition, the offset of the next record.
         offsets: BTreeMap<u32, u64>,
+        /// By partition, what the last record before the offset was, where the source can tell.
+        marks: BTreeMap<u32, Mark>,
         /// The highest event time seen.
         frontier: EventTime,
         /// Times, idleness, repeats.

@@ -4,9 +4,11 @@ use super::barrier::{Part, QueryPart};
 use crate::scan::program::QueryId;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::BTreeMap;
-use tidewheel_checkpoint::{Data, GroupEntry, Manifest, Name, Piece, QueryEntry, SourceEntry};
-use tidewheel_core::EventTime;
+use tidewheel_checkpoint::{
+    Data, GroupEntry, Manifest, Name, Piece, QueryEntry, RecordMark, SourceEntry,
+};
 use tidewheel_core::time::NO_TIME;
+use tidewheel_core::{EventTime, Mark};
 
 /// A name and the fingerprint of its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,7 @@ pub struct Definition {
 #[derive(Debug)]
 struct ScanPart {
     offsets: BTreeMap<u32, u64>,
+    marks: BTreeMap<u32, RecordMark>,
     frontier: EventTime,
     bytes: Vec<u8>,
 }
@@ -56,6 +59,11 @@ pub struct Gather {
     scans: BTreeMap<usize, ScanPart>,
     states: BTreeMap<(usize, usize), ShardPart>,
     sinks: BTreeMap<QueryId, Vec<u8>>,
+}
+
+fn saved((partition, mark): (u32, Mark)) -> (u32, RecordMark) {
+    let Mark { offset, check } = mark;
+    (partition, RecordMark { offset, check })
 }
 
 impl Gather {
@@ -104,11 +112,13 @@ impl Gather {
             Part::Scan {
                 source,
                 offsets,
+                marks,
                 frontier,
                 bytes,
             } => {
                 let scan = ScanPart {
                     offsets,
+                    marks: marks.into_iter().map(saved).collect(),
                     frontier,
                     bytes,
                 };
@@ -158,6 +168,7 @@ impl Gather {
                 name: source.name.clone(),
                 fingerprint: source.fingerprint,
                 offsets: scan.offsets.clone(),
+                marks: scan.marks.clone(),
                 frontier: (scan.frontier != NO_TIME).then_some(scan.frontier),
                 scan: data.add(&scan.bytes),
                 groups: self.groups(*id, earlier, &mut data)?,

@@ -354,6 +354,8 @@ impl State {
             paused: BTreeSet::new(),
             kept: VecDeque::new(),
             lag_at: Duration::ZERO,
+            memory: Arc::clone(&shared.memory),
+            held: false,
         }));
         let bad_rows = match &table.bad_rows {
             // The live reading has reported them.

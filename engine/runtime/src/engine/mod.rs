@@ -14,6 +14,7 @@ use crate::checkpoint::CheckpointStatus;
 use crate::checkpoint::checkpointer::CheckpointOptions;
 use crate::checkpoint::status::SharedStatus;
 use crate::error::EngineError;
+use crate::memory::{MemoryGate, MemoryLimit, MemoryStatus};
 use crate::stats::{Stats, Summary};
 use crate::status::{Queries, QueryState, QueryStatus, SourceStatus};
 use crate::task::{Executor, Threads};
@@ -52,6 +53,8 @@ pub struct RunOptions {
     pub from_ms: Option<i64>,
     /// How checkpoints are taken; `None`: none are.
     pub checkpoints: Option<CheckpointOptions>,
+    /// How much memory may be used; `None`: that is not looked at.
+    pub memory: Option<MemoryLimit>,
 }
 
 impl Default for RunOptions {
@@ -64,6 +67,7 @@ impl Default for RunOptions {
             history: HISTORY,
             from_ms: None,
             checkpoints: None,
+            memory: None,
         }
     }
 }
@@ -85,6 +89,8 @@ pub(crate) struct Shared {
     closing: Arc<AtomicBool>,
     /// How checkpoints go.
     checkpoints: Arc<SharedStatus>,
+    /// Whether there is memory to read on.
+    memory: Arc<MemoryGate>,
 }
 
 /// Running queries, under an executor.
@@ -141,6 +147,7 @@ impl Engine {
             give_up: Arc::default(),
             closing: Arc::default(),
             checkpoints: Arc::default(),
+            memory: Arc::default(),
         };
         let (state, caught_up) = State::new(&shared);
         let state = Arc::new(Mutex::new(state));
@@ -151,6 +158,7 @@ impl Engine {
         if let Some(options) = &shared.options.checkpoints {
             stopper::begin_checkpoints(&shared, &state, options);
         }
+        stopper::begin_memory(&shared, &state);
         let applying = Mutex::new(());
         Self {
             shared,
@@ -236,6 +244,12 @@ impl Engine {
     pub fn checkpoints(&self) -> Option<CheckpointStatus> {
         let taken = self.shared.options.checkpoints.is_some();
         taken.then(|| self.shared.checkpoints.get())
+    }
+
+    /// How memory is; `None`: it has no limit.
+    #[must_use]
+    pub fn memory(&self) -> Option<MemoryStatus> {
+        self.shared.memory.status()
     }
 
     /// Errors that stopped something.

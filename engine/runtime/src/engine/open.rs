@@ -10,7 +10,8 @@ use super::state::State;
 use crate::error::EngineError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidewheel_core::{Owner, Sink, SinkRequest, Source, SourceRequest, TableSpec};
+use tidewheel_checkpoint::{RecordMark, SourceEntry};
+use tidewheel_core::{Mark, Owner, Sink, SinkRequest, Source, SourceRequest, TableSpec};
 use tidewheel_sql::plan::{BadRows, MetadataKind, Program, SourceTable};
 
 /// What a change uses an open table for.
@@ -40,6 +41,8 @@ pub(super) enum Need<'a> {
         from_ms: Option<i64>,
         /// By partition, where it goes on.
         start: BTreeMap<u32, u64>,
+        /// By partition, what the record before that is to be.
+        marks: BTreeMap<u32, Mark>,
     },
 }
 
@@ -91,8 +94,10 @@ impl Opened {
                     table,
                     from_ms,
                     start,
+                    marks,
                 } => {
-                    let source = source(shared, table, from_ms, start)?;
+                    let mut source = source(shared, table, from_ms, start)?;
+                    source.verify(marks);
                     self.sources.insert(place, (source, from_ms));
                 }
             }
@@ -136,6 +141,7 @@ impl State {
                     table,
                     from_ms,
                     start: start.unwrap_or_default(),
+                    marks: plan.saved.as_ref().map(marks).unwrap_or_default(),
                 };
                 needs.insert(place, need);
                 let bad = match &table.bad_rows {
@@ -169,6 +175,7 @@ impl State {
                         table,
                         from_ms,
                         start: BTreeMap::new(),
+                        marks: BTreeMap::new(),
                     };
                     needs.insert(place, need);
                 }
@@ -201,6 +208,18 @@ fn sink(
         env: Arc::clone(&shared.env),
     };
     connector.sink(&request).map_err(State::refused(table))
+}
+
+/// What the records before its places were, as a source wants it.
+fn marks(entry: &SourceEntry) -> BTreeMap<u32, Mark> {
+    let mark = |mark: &RecordMark| Mark {
+        offset: mark.offset,
+        check: mark.check,
+    };
+    let marks = entry.marks.iter();
+    marks
+        .map(|(partition, of)| (*partition, mark(of)))
+        .collect()
 }
 
 fn source(

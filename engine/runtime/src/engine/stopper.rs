@@ -7,6 +7,7 @@ use crate::checkpoint::checkpointer::{CheckpointOptions, Checkpointer};
 use crate::checkpoint::gather::Definition;
 use crate::checkpoint::lease::LeaseKeeper;
 use crate::error::EngineError;
+use crate::memory::MemoryKeeper;
 use crate::scan::program::QueryId;
 use crate::scan::reader::ReaderMessage;
 use crate::status::SourceState;
@@ -31,6 +32,15 @@ impl Stopper {
             return true;
         };
         self.shared.closing.load(Relaxed) && state.lock().have_sources_ended()
+    }
+
+    /// True once some row has come.
+    #[must_use]
+    pub fn has_read(&self) -> bool {
+        let Some(state) = self.state.upgrade() else {
+            return true;
+        };
+        state.lock().counted_by_sources().rows_in > 0
     }
 
     /// Ends the engine at once: it may not write any more.
@@ -89,6 +99,28 @@ pub(super) fn begin_checkpoints(
     shared.executor.spawn(Box::new(checkpointer));
 }
 
+/// Spawns the task that looks at memory, where it has a limit.
+pub(super) fn begin_memory(shared: &Shared, state: &Arc<Mutex<State>>) {
+    let Some(limit) = &shared.options.memory else {
+        return;
+    };
+    shared.executor.spawn(Box::new(MemoryKeeper {
+        limit: limit.clone(),
+        gate: Arc::clone(&shared.memory),
+        stopper: Stopper {
+            shared: shared.clone(),
+            state: Arc::downgrade(state),
+        },
+        env: Arc::clone(&shared.env),
+        stats: Arc::clone(&shared.stats),
+        copies: shared.options.checkpoints.is_some(),
+        chunk_bytes: shared.options.chunk_bytes as u64,
+        decoders: shared.options.decoders as u64,
+        before: None,
+        last: Duration::ZERO,
+    }));
+}
+
 impl State {
     fn have_sources_ended(&self) -> bool {
         self.sources.values().all(|source| {
@@ -104,6 +136,11 @@ impl State {
         barrier: &Barrier,
     ) -> (BTreeMap<usize, Definition>, BTreeMap<QueryId, Definition>) {
         let mut sources = BTreeMap::new();
+        // One without the place of a source that failed would end the chance to go on from there.
+        let failed = |state: SourceState| matches!(state, SourceState::Failed { .. });
+        if self.sources.values().any(|s| failed(s.handle.state())) {
+            return (sources, BTreeMap::new());
+        }
         for (id, source) in &self.sources {
             let message = ReaderMessage::Barrier(barrier.clone());
             if source.reader.send(message).is_ok() {

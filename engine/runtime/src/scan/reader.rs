@@ -6,6 +6,7 @@ use super::program::{QueryId, ScanProgram};
 use super::worker::{Output, Work};
 use crate::checkpoint::Barrier;
 use crate::error::EngineError;
+use crate::memory::MemoryGate;
 use crate::status::SourceHandle;
 use crate::task::{Poll, Task};
 use crossbeam_channel::{Receiver, Sender};
@@ -24,6 +25,8 @@ const YIELD: Duration = Duration::from_micros(500);
 /// A reader of history takes a chunk at the latest after it has yielded for so long, that it comes
 /// to its end also where the live reading is always busy.
 const YIELD_MAX: Duration = Duration::from_millis(20);
+/// How long a reader waits for its next message while memory is short.
+const HELD: Duration = Duration::from_millis(10);
 /// How often the source is asked how much is left.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
@@ -121,6 +124,10 @@ pub struct Reader {
     pub kept: VecDeque<RawChunk>,
     /// When the source is asked next how much is left.
     pub lag_at: Duration,
+    /// Whether there is memory to read on.
+    pub memory: Arc<MemoryGate>,
+    /// It has said that there is none.
+    pub held: bool,
 }
 
 impl Reader {
@@ -157,7 +164,8 @@ impl Reader {
             }
             ReaderMessage::Change(change) => self.change(change),
             ReaderMessage::Barrier(barrier) => {
-                (!self.send(Output::Barrier(barrier))).then_some(Poll::Done)
+                let marks = self.source.marks();
+                (!self.send(Output::Barrier { barrier, marks })).then_some(Poll::Done)
             }
             ReaderMessage::Meet {
                 positions,
@@ -272,6 +280,21 @@ impl Reader {
         if sent { Poll::Ready } else { Poll::Done }
     }
 
+    /// While memory is short: reads nothing, and says so once, so that time stands still.
+    fn hold(&mut self) -> Option<Poll> {
+        if !self.memory.is_full() {
+            self.held = false;
+            return None;
+        }
+        if !std::mem::replace(&mut self.held, true) {
+            let reason = self.memory.reason();
+            if !self.send(Output::Event(SourceEvent::Away { reason })) {
+                return Some(Poll::Done);
+            }
+        }
+        Some(Poll::Idle(Some(HELD)))
+    }
+
     /// In a reading of history: says once that it has caught up; yields to the live reading.
     fn history(&mut self) -> Option<Poll> {
         let history = self.history.as_mut()?;
@@ -315,6 +338,9 @@ impl Task for Reader {
             if let Some(poll) = self.obey(message) {
                 return poll;
             }
+        }
+        if let Some(poll) = self.hold() {
+            return poll;
         }
         if let Some(poll) = self.history() {
             return poll;

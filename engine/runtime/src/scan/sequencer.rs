@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
-use tidewheel_core::{Env, SourceEvent};
+use tidewheel_core::{Env, Mark, SourceEvent};
 use tidewheel_kernel::keys::shard_of;
 
 /// How often time is looked at while no rows come.
@@ -122,7 +122,7 @@ impl Sequencer {
                 Poll::Ready
             }
             Output::Change(change) => self.change(*change),
-            Output::Barrier(barrier) => self.barrier(&barrier),
+            Output::Barrier { barrier, marks } => self.barrier(&barrier, marks),
             Output::HandOver => {
                 let time = self.now();
                 for shard in &self.shards {
@@ -146,6 +146,8 @@ impl Sequencer {
                 Poll::Done
             }
             Output::Failed(error) => {
+                let message = error.to_string();
+                self.handle.set_state(SourceState::Failed { message });
                 self.errors.lock().push(error);
                 self.end(false);
                 Poll::Done
@@ -158,7 +160,7 @@ impl Sequencer {
     }
 
     /// Saves what this task holds, and passes the barrier on.
-    fn barrier(&mut self, barrier: &Barrier) -> Poll {
+    fn barrier(&mut self, barrier: &Barrier, marks: BTreeMap<u32, Mark>) -> Poll {
         let mut bytes = Vec::new();
         self.time.save(&mut bytes);
         if let Some(dedup) = &mut self.dedup {
@@ -167,6 +169,7 @@ impl Sequencer {
         let _ = barrier.parts.send(Part::Scan {
             source: self.source,
             offsets: self.positions.clone(),
+            marks,
             frontier: self.time.frontier(),
             bytes,
         });

@@ -17,13 +17,13 @@ use arrow::datatypes::{
 use crossbeam_channel::{Receiver, Sender};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
 use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq, pack_seq_at};
-use tidewheel_core::{ConnectorError, DecodeRequest, Decoder, Format, RawChunk, SourceEvent};
+use tidewheel_core::{ConnectorError, DecodeRequest, Decoder, Format, Mark, RawChunk, SourceEvent};
 use tidewheel_sql::plan::MetadataColumn;
 
 /// A chunk on its way to a worker.
@@ -49,7 +49,12 @@ pub enum Output {
     /// From here on, other queries.
     Change(Box<Change>),
     /// State is to be saved as it is here.
-    Barrier(Barrier),
+    Barrier {
+        /// The cut.
+        barrier: Barrier,
+        /// By partition, what the last record before it was.
+        marks: BTreeMap<u32, Mark>,
+    },
     /// The reading of history has come to where it meets the live one.
     HandOver,
     /// The table is read no more: its queries are gone.

@@ -4,14 +4,15 @@ use super::super::App;
 use super::super::observed::WRITE_SECONDS;
 use super::super::wall_ms;
 use super::flow::{queries, sources};
-use super::out::{Out, buckets, label};
-use super::{REQUEST_SECONDS, process};
+use super::out::{Out, buckets, label, seconds};
+use super::{REQUEST_SECONDS, checkpoints, process as kernel};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use serde_json::Value;
 use std::fmt::Error;
 use std::sync::Arc;
 use tidewheel_connectors::lookup::Lookups;
+use tidewheel_runtime::memory::MemoryStatus;
 
 /// Writes what is counted at the moment of a scrape.
 pub(super) struct Snapshot(pub(super) Arc<App>);
@@ -30,12 +31,29 @@ impl Collector for Snapshot {
         sources(&mut out, &app.engine.sources())?;
         queries(&mut out, &app.engine.queries())?;
         sinks(&mut out, app)?;
+        checkpoints::write(&mut out, app)?;
+        memory(&mut out, app)?;
         http(&mut out, app)?;
         features(&mut out, app)
     }
 }
 
-fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
+/// What a process writes that stands by.
+#[derive(Debug)]
+pub(super) struct StandbySnapshot {
+    /// Since when, wall clock, milliseconds.
+    pub began_ms: i64,
+}
+
+impl Collector for StandbySnapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        let mut out = Out(&mut encoder);
+        process(&mut out, seconds(self.began_ms))?;
+        out.gauge(checkpoints::OWNER.0, checkpoints::OWNER.1, 0.0)
+    }
+}
+
+fn process(out: &mut Out<'_, '_>, started: f64) -> Result<(), Error> {
     let version = label("version", env!("CARGO_PKG_VERSION"));
     out.gauges(
         "tidewheel_build_info",
@@ -44,10 +62,10 @@ fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
     )?;
     out.gauge(
         "process_start_time_seconds",
-        "When the process began",
-        app.started,
+        "When the process began, or took over",
+        started,
     )?;
-    if let Some((memory, cpu)) = process::usage() {
+    if let Some((memory, cpu)) = kernel::usage() {
         out.gauge(
             "process_resident_memory_bytes",
             "Bytes in memory",
@@ -55,6 +73,45 @@ fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
         )?;
         out.counter("process_cpu_seconds", "Seconds of CPU used", cpu)?;
     }
+    Ok(())
+}
+
+fn memory(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
+    let now = app.engine.memory();
+    let gauges: [(&str, &str, fn(&MemoryStatus) -> f64); 3] = [
+        (
+            "tidewheel_memory_limit_bytes",
+            "Bytes that may be used",
+            |now| now.limit_bytes as f64,
+        ),
+        (
+            "tidewheel_memory_kept_bytes",
+            "Bytes that are kept free for tables that grow and checkpoints that are made",
+            |now| now.kept_bytes as f64,
+        ),
+        (
+            "tidewheel_memory_full",
+            "1 while reading pauses since memory is short",
+            |now| f64::from(u8::from(now.full)),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge_if(name, help, now.as_ref().map(value))?;
+    }
+    out.counter(
+        "tidewheel_memory_limit_reached",
+        "Times that reading paused since memory was short",
+        now.map_or(0.0, |now| now.reached as f64),
+    )?;
+    out.counter(
+        "tidewheel_memory_paused_seconds",
+        "How long reading has paused since memory was short",
+        now.map_or(0.0, |now| now.paused_ms as f64 / 1e3),
+    )
+}
+
+fn service(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
+    process(out, app.started)?;
     let view = app.catalogue.view();
     let broken = view.files.values().filter(|file| !file.errors.is_empty());
     let files = view.files.values();

@@ -48,6 +48,30 @@ impl Out<'_, '_> {
         ConstGauge::new(value).encode(family)
     }
 
+    /// One gauge without labels, described also where it has no value.
+    pub(super) fn gauge_if(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<f64>,
+    ) -> Result<(), Error> {
+        let metric = MetricType::Gauge;
+        let family = self.0.encode_descriptor(name, help, None, metric)?;
+        value.map_or(Ok(()), |value| ConstGauge::new(value).encode(family))
+    }
+
+    /// One counter without labels, described also where it has no value.
+    pub(super) fn counter_if(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<u64>,
+    ) -> Result<(), Error> {
+        let metric = MetricType::Counter;
+        let family = self.0.encode_descriptor(name, help, None, metric)?;
+        value.map_or(Ok(()), |value| ConstCounter::new(value).encode(family))
+    }
+
     /// A gauge by labels.
     pub(super) fn gauges<'l>(
         &mut self,

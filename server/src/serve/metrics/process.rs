@@ -2,11 +2,7 @@
 
 /// Bytes in memory and seconds of CPU; `None` where there is no `/proc`.
 pub(super) fn usage() -> Option<(u64, f64)> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = kib.split_whitespace().next()?.parse().ok()?;
+    let memory = crate::memory::resident()?;
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name, in parentheses, may hold spaces; user and system time are the 14th and 15th field.
     let after = stat.rsplit_once(')')?.1;
@@ -14,5 +10,5 @@ pub(super) fn usage() -> Option<(u64, f64)> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     // Linux counts in hundredths of a second, whatever the kernel's own tick is.
-    Some((kib * 1024, (user + system) as f64 / 100.0))
+    Some((memory, (user + system) as f64 / 100.0))
 }

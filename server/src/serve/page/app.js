@@ -140,9 +140,24 @@ function showQueries(metrics) {
   at("errors").replaceChildren(...errors.map((text) => element("li", {}, text)));
 }
 
+/** One line about checkpoints, where they are taken. */
+function showCheckpoint(checkpoint, metrics) {
+  const node = at("checkpoint");
+  node.hidden = !checkpoint;
+  if (!checkpoint) return;
+  const of = (name) => total(metrics, "checkpoint_" + name, {});
+  const parts = [
+    checkpoint.last ? "Checkpoint " + checkpoint.last + ", " + lag(checkpoint.age_seconds) + " ago" : "No checkpoint yet",
+    short.format(of("state_bytes") / 1e6) + " MB of state, written in " + lag(of("duration_seconds")),
+    ...(checkpoint.error ? ["the last try failed: " + checkpoint.error] : []),
+  ];
+  node.textContent = parts.join("; ");
+  node.className = checkpoint.error ? "bad" : "";
+}
+
 function showHealth(health, ready) {
   const parts = [...health.away.map(({ place, reason }) => place + " is away: " + reason), ...health.failed.map((name) => name + " has stopped"),
-    ...health.broken.map((name) => name + ".sql has errors")];
+    ...health.broken.map((name) => name + ".sql has errors"), ...(health.checkpoints?.error ? ["checkpoints fail"] : [])];
   if (!parts.length && !ready.ready) parts.push("reads history: " + ready.catching_up.join(", "));
   const node = at("health");
   const text = parts.join("; ") || "all is well";
@@ -162,6 +177,7 @@ async function refresh() {
     if (history.length > HISTORY_MAX) history.shift();
     showSources(metrics);
     showQueries(metrics);
+    showCheckpoint(health.checkpoints, metrics);
     if (!at("key-column").options.length) await offerColumns();
     listen();
   } catch (error) {

@@ -5,6 +5,7 @@ use super::super::{
     App, blocking,
     engine::{QueryState, source_word},
 };
+use super::checkpoints::checkpoints;
 use super::replies::Any;
 use crate::tables::masked_text;
 use axum::Json;
@@ -29,6 +30,38 @@ pub(crate) struct HealthBody {
     pub failed: Vec<String>,
     /// What cannot be reached, and why.
     pub away: Vec<AwayBody>,
+    /// How checkpoints go; `null` where none are taken.
+    pub checkpoints: Option<CheckpointHealth>,
+    /// How memory is; `null` where it has no limit.
+    pub memory: Option<MemoryHealth>,
+}
+
+/// How memory is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct MemoryHealth {
+    /// Bytes that may be used.
+    pub limit_bytes: u64,
+    /// Bytes that are used.
+    pub used_bytes: u64,
+    /// True while reading pauses, since there is no room.
+    pub full: bool,
+}
+
+/// How checkpoints go, in short.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct CheckpointHealth {
+    /// `owner`: this process writes. `standby`: another one does, and this one waits for its end.
+    #[schema(example = "owner")]
+    pub role: String,
+    /// The newest good one.
+    #[schema(example = "3-17")]
+    pub last: Option<String>,
+    /// How old it is; since the start where there is none.
+    pub age_seconds: Option<f64>,
+    /// Why the last try failed, while no later one has succeeded.
+    pub error: Option<String>,
+    /// Of a standby: who writes.
+    pub owner: Option<String>,
 }
 
 /// Something that cannot be reached.
@@ -45,6 +78,8 @@ pub(crate) struct AwayBody {
 pub(crate) struct ReadyBody {
     /// True when the folder has been read and all queries follow the live flow.
     pub ready: bool,
+    /// True while another process runs this pipeline and this one waits for its end.
+    pub standby: bool,
     /// Statements that still read history.
     pub catching_up: Vec<String>,
 }
@@ -81,13 +116,29 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Json<HealthBody> {
             reason: "the folder of the queries is gone; what runs goes on".to_owned(),
         });
     }
-    let fine = broken.is_empty() && failed.is_empty() && away.is_empty();
+    let checkpoints = checkpoints(&app).map(|now| CheckpointHealth {
+        role: "owner".to_owned(),
+        last: now.last,
+        age_seconds: Some(now.age_seconds),
+        error: now.error,
+        owner: None,
+    });
+    let kept = checkpoints.as_ref().is_none_or(|now| now.error.is_none());
+    let memory = app.engine.memory().map(|now| MemoryHealth {
+        limit_bytes: now.limit_bytes,
+        used_bytes: now.used_bytes,
+        full: now.full,
+    });
+    let room = memory.as_ref().is_none_or(|now| !now.full);
+    let fine = broken.is_empty() && failed.is_empty() && away.is_empty() && kept && room;
     Json(HealthBody {
         status: if fine { "ok" } else { "degraded" }.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         broken,
         failed,
         away,
+        checkpoints,
+        memory,
     })
 }
 
@@ -112,7 +163,12 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(ReadyBody { ready, catching_up })).into_response()
+    let body = ReadyBody {
+        ready,
+        standby: false,
+        catching_up,
+    };
+    (status, Json(body)).into_response()
 }
 
 /// Metrics for Prometheus
@@ -122,6 +178,6 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let text = blocking(move || super::super::metrics::text(&app)).await?;
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let kind = super::super::metrics::KIND;
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -1,8 +1,9 @@
 //! The paths of the API, one module a resource.
 
+pub(super) mod checkpoints;
 mod documentation;
 mod features;
-mod health;
+pub(super) mod health;
 mod page;
 mod queries;
 mod replies;
@@ -58,6 +59,7 @@ fn paths() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(features::all_tables))
         .routes(routes!(features::many_keys))
         .routes(routes!(features::one_key))
+        .routes(routes!(checkpoints::read))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
