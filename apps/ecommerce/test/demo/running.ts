@@ -8,12 +8,9 @@ export const TIDEWHEEL = process.env.TIDEWHEEL_URL ?? "http://localhost:8080";
 /** How long a step of a visit may take to show. */
 const WAIT_MS_MAX = 15_000;
 
-/** Events of one request, and when it left the browser. */
-export type Batch = { at: number; events: readonly Sent[] };
-
 /** A visitor of the running shop, and all that their browser sent. */
 export type Visitor = {
-  page: Page; context: BrowserContext; requests: Batch[]; trouble: string[]; hosts: Set<string>;
+  page: Page; context: BrowserContext; requests: (readonly Sent[])[]; trouble: string[]; hosts: Set<string>;
   sent: () => readonly Sent[];
 };
 
@@ -32,7 +29,7 @@ export async function arrive(browser: Browser, viewport: { width: number; height
   const context = await browser.newContext({ viewport, userAgent, baseURL: SHOP, hasTouch: viewport.width < 600, timezoneId: "Europe/Amsterdam" });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS_MAX);
-  const requests: Batch[] = [];
+  const requests: (readonly Sent[])[] = [];
   const trouble: string[] = [];
   const hosts = new Set<string>();
   page.on("console", (message) => {
@@ -42,9 +39,9 @@ export async function arrive(browser: Browser, viewport: { width: number; height
   page.on("request", (request) => {
     if (!/^https?:/.test(request.url())) return;
     hosts.add(new URL(request.url()).origin);
-    if (request.method() === "POST" && request.url().startsWith(COLLECTOR)) requests.push({ at: Date.now(), events: eventsOf(request) });
+    if (request.method() === "POST" && request.url().startsWith(COLLECTOR)) requests.push(eventsOf(request));
   });
-  return { page, context, requests, trouble, hosts, sent: () => requests.flatMap((request) => request.events) };
+  return { page, context, requests, trouble, hosts, sent: () => requests.flat() };
 }
 
 /** The shop and the collector: all that a visitor's browser may ask. */
@@ -91,12 +88,16 @@ export class LastSeen {
     this.#stop.abort();
   }
 
-  /** For each request, the milliseconds until the store held a value that its newest event is part of. */
-  delays(requests: readonly Batch[]): readonly number[] {
-    return requests.flatMap(({ at, events }) => {
+  /**
+   * For each request, the milliseconds from the moment that the tracker wrote into it as that of sending to
+   * the store's first value that its newest event is part of.
+   */
+  delays(requests: readonly (readonly Sent[])[]): readonly number[] {
+    return requests.flatMap((events) => {
       const newest = Math.max(...events.map((event) => Number(event.raw.dtm)));
-      const seen = this.#changes.find((change) => change.at >= at && change.lastSeen >= newest);
-      return seen ? [seen.at - at] : [];
+      const sent = Math.max(...events.map((event) => Number(event.raw.stm)));
+      const seen = this.#changes.find((change) => change.at >= sent && change.lastSeen >= newest);
+      return seen ? [seen.at - sent] : [];
     });
   }
 }
