@@ -24,6 +24,11 @@ function eventsOf(request: Request): readonly Sent[] {
   }));
 }
 
+/** Each event once: a page that is left before the answer came has its last request sent again from the next one. */
+function once(events: readonly Sent[]): readonly Sent[] {
+  return [...new Map(events.map((event) => [event.raw.eid, event])).values()];
+}
+
 /** Opens the shop's neighbours to a new visitor with an empty browser. */
 export async function arrive(browser: Browser, viewport: { width: number; height: number }, userAgent: string): Promise<Visitor> {
   const context = await browser.newContext({ viewport, userAgent, baseURL: SHOP, hasTouch: viewport.width < 600, timezoneId: "Europe/Amsterdam" });
@@ -36,12 +41,15 @@ export async function arrive(browser: Browser, viewport: { width: number; height
     if (message.type() === "error" || message.type() === "warning") trouble.push(message.text());
   });
   page.on("pageerror", (error) => trouble.push(error.message));
+  page.on("response", (response) => {
+    if (response.status() >= 400) trouble.push(`${response.status()} ${response.request().method()} ${response.url()}`);
+  });
   page.on("request", (request) => {
     if (!/^https?:/.test(request.url())) return;
     hosts.add(new URL(request.url()).origin);
     if (request.method() === "POST" && request.url().startsWith(COLLECTOR)) requests.push(eventsOf(request));
   });
-  return { page, context, requests, trouble, hosts, sent: () => requests.flat() };
+  return { page, context, requests, trouble, hosts, sent: () => once(requests.flat()) };
 }
 
 /** The shop and the collector: all that a visitor's browser may ask. */

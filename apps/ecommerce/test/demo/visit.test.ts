@@ -184,6 +184,7 @@ for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const
     assert.deepEqual(new Set([...visitor.hosts].filter((host) => !KNOWN_HOSTS.has(host))), new Set(), "no other host is asked");
     assert.deepEqual(visitor.trouble, [], "nothing in the console");
     requests += visitor.requests.length;
+    console.log(`${visitor.sent().length} events in ${visitor.requests.length} requests, ${visitor.requests.flat().length - visitor.sent().length} sent again`);
     delays.push(...lastSeen.delays(visitor.requests));
     await visitor.context.close();
   });
