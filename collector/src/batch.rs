@@ -27,6 +27,11 @@ impl Records {
         self.bytes.len()
     }
 
+    /// Makes room for so many bytes of records.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// Appends the record that `write` writes, and returns the bytes of key and value.
     pub fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let before = self.bytes.len();

@@ -81,7 +81,16 @@ pub struct Collector {
 #[derive(Debug)]
 pub struct Post<'a> {
     query: Params<'a>,
-    events: std::vec::IntoIter<&'a RawValue>,
+    events: Events<'a>,
+}
+
+/// Events in their order.
+#[derive(Debug)]
+enum Events<'a> {
+    /// Read already: all of them are sound.
+    Read(std::vec::IntoIter<Params<'a>>),
+    /// To be read one by one, since not all of them may be.
+    Raw(std::vec::IntoIter<&'a RawValue>),
 }
 
 impl Collector {
@@ -133,10 +142,20 @@ impl Collector {
             Err(Failure::new(Reason::Size, message))
         } else {
             payload::query(query).and_then(|query| {
-                let events = payload::events(body)?.into_iter();
+                let events = match payload::sound_events(body) {
+                    Some(events) => Events::Read(events.into_iter()),
+                    None => Events::Raw(payload::events(body)?.into_iter()),
+                };
                 Ok(Post { query, events })
             })
         };
+        // Records are about as large as what they are made from.
+        if self.rules.json {
+            batch.json.reserve(body.len().min(most));
+        }
+        if self.rules.tsv {
+            batch.tsv.reserve(body.len().min(most));
+        }
         opened
             .map_err(|failure| self.bad(&failure, arrival, Evidence::Bytes(body), batch))
             .ok()
@@ -152,11 +171,15 @@ impl Collector {
         batch: &mut Batch,
     ) -> bool {
         while batch.bytes() < bytes {
-            let Some(json) = post.events.next() else {
-                return false;
+            let read = match &mut post.events {
+                Events::Read(events) => events.next().map(Ok),
+                Events::Raw(events) => events
+                    .next()
+                    .map(|json| payload::event(json).map_err(|failure| (failure, json))),
             };
-            match payload::event(json) {
-                Ok(mut params) => {
+            match read {
+                None => return false,
+                Some(Ok(mut params)) => {
                     params.overlay(&post.query);
                     match mapping::require(&params) {
                         Ok(()) => self.take(&params, arrival, batch),
@@ -165,13 +188,16 @@ impl Collector {
                         }
                     }
                 }
-                Err(failure) => {
+                Some(Err((failure, json))) => {
                     let evidence = Evidence::Bytes(json.get().as_bytes());
                     self.bad(&failure, arrival, evidence, batch);
                 }
             }
         }
-        post.events.len() > 0
+        match &post.events {
+            Events::Read(events) => events.len() > 0,
+            Events::Raw(events) => events.len() > 0,
+        }
     }
 
     /// Takes all events of a POST.

@@ -112,7 +112,9 @@ impl<'a> Columns<'a> {
     /// of tab-separated values stays one.
     pub fn set(&mut self, column: usize, value: impl Into<Cow<'a, str>>) {
         let value = value.into();
-        let value = if value.bytes().any(|byte| byte.is_ascii_control()) {
+        // Without an early end, so that many bytes are looked at together.
+        let controls = |any, byte: &u8| any | byte.is_ascii_control();
+        let value = if value.as_bytes().iter().fold(false, controls) {
             Cow::Owned(without_controls(&value))
         } else {
             value

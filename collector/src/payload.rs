@@ -56,32 +56,82 @@ pub fn query_nuid(query: &str) -> Option<Cow<'_, str>> {
     form_decode(value).ok().filter(|value| !value.is_empty())
 }
 
+/// What a POST's body is: its schema's address, and its events as `D` reads them.
+#[derive(serde::Deserialize)]
+struct Envelope<'a, D> {
+    #[serde(borrow)]
+    schema: Cow<'a, str>,
+    data: D,
+}
+
+/// True for the address of payload_data.
+fn is_payload_data(address: &str) -> bool {
+    Schema::parse(address).is_some_and(|schema| {
+        schema.vendor == "com.snowplowanalytics.snowplow"
+            && schema.name == "payload_data"
+            && schema.version.starts_with("1-0-")
+    })
+}
+
+/// How many events are read in one go: as many as a browser's tracker sends together, and few
+/// enough that what they take is little beside the body.
+const TOGETHER_MAX: usize = 64;
+
+/// Reads the events of a POST in one pass over the body. `None` where there are many, or where
+/// anything is not as it must be; [`events`] and [`event`] then say what.
+#[must_use]
+pub fn sound_events(body: &[u8]) -> Option<Vec<Params<'_>>> {
+    let body = std::str::from_utf8(body).ok()?;
+    let envelope: Envelope<'_, Sound<'_>> = serde_json::from_str(body).ok()?;
+    let events = envelope.data.0;
+    (is_payload_data(&envelope.schema) && !events.is_empty()).then_some(events)
+}
+
+/// Events of which none has anything wrong.
+struct Sound<'a>(Vec<Params<'a>>);
+
+impl<'de> Deserialize<'de> for Sound<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(SoundVisitor)
+    }
+}
+
+struct SoundVisitor;
+
+impl<'de> Visitor<'de> for SoundVisitor {
+    type Value = Sound<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        use serde::de::Error as _;
+        let mut events = Vec::new();
+        while let Some(read) = seq.next_element::<Read<'de>>()? {
+            if read.wrong.is_some() || events.len() == TOGETHER_MAX {
+                return Err(A::Error::custom("not in one go"));
+            }
+            events.push(read.params);
+        }
+        Ok(Sound(events))
+    }
+}
+
 /// The JSON of a POST's events, each as it stands.
 ///
 /// # Errors
 /// The body is no JSON, no payload_data, or holds no event.
 pub fn events(body: &[u8]) -> Result<Vec<&RawValue>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        schema: Cow<'a, str>,
-        #[serde(borrow)]
-        data: Vec<&'a RawValue>,
-    }
     let wrong = |message: String| Failure::new(Reason::Payload, message);
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+    let envelope: Envelope<'_, Vec<&RawValue>> = serde_json::from_slice(body).map_err(|error| {
         wrong(format!(
             "the body is not {{schema, data: [events]}}: line {}, column {}",
             error.line(),
             error.column()
         ))
     })?;
-    let sound = Schema::parse(&envelope.schema).is_some_and(|schema| {
-        schema.vendor == "com.snowplowanalytics.snowplow"
-            && schema.name == "payload_data"
-            && schema.version.starts_with("1-0-")
-    });
-    if !sound {
+    if !is_payload_data(&envelope.schema) {
         return Err(wrong(
             "its schema is not iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-*"
                 .to_owned(),
@@ -299,5 +349,71 @@ mod tests {
             );
         }
         assert!(events(b"\xff\xfe{").is_err());
+    }
+
+    type Pairs = Vec<(&'static str, String)>;
+
+    fn pairs_of(params: &Params<'_>) -> Pairs {
+        let pairs = params.iter();
+        pairs
+            .map(|(_, name, value)| (name, value.to_owned()))
+            .collect()
+    }
+
+    /// Names and values of all events, or nothing where anything is wrong with one.
+    fn apart(body: &[u8]) -> Option<Vec<Pairs>> {
+        let raw = events(body).ok()?;
+        let read: Result<Vec<_>, _> = raw.into_iter().map(event).collect();
+        Some(read.ok()?.iter().map(pairs_of).collect())
+    }
+
+    fn together(body: &[u8]) -> Option<Vec<Pairs>> {
+        Some(sound_events(body)?.iter().map(pairs_of).collect())
+    }
+
+    #[test]
+    fn many_events_are_not_read_in_one_go() {
+        let body = |count: usize| {
+            let events = vec![r#"{"e":"pv"}"#; count].join(",");
+            format!(
+                r#"{{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[{events}]}}"#
+            )
+        };
+        let (few, many) = (body(TOGETHER_MAX), body(TOGETHER_MAX + 1));
+        assert_eq!(
+            sound_events(few.as_bytes()).map(|events| events.len()),
+            Some(TOGETHER_MAX)
+        );
+        assert!(sound_events(many.as_bytes()).is_none());
+        assert!(events(many.as_bytes()).is_ok());
+    }
+
+    proptest::proptest! {
+        /// Events read in one go are those that are read one by one, and they are read in one go
+        /// exactly where nothing is wrong with any.
+        #[test]
+        fn in_one_go_is_as_one_by_one(
+            events in proptest::collection::vec(proptest::collection::vec((
+                proptest::sample::select(vec!["e", "uid", "co", "ad_x", "mac", "nope", "é\"\n"]),
+                proptest::sample::select(vec!["\"pv\"", "\"a\\n\\u00e9\\\"\"", "\"\"", "1", "null", "{\"a\":[]}", "\"\\ud800\"", "x"]),
+            ), 0..4), 0..4),
+            schema in proptest::sample::select(vec![
+                "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4",
+                "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/2-0-0",
+            ]),
+            cut in 0_usize..200,
+        ) {
+            let object = |pairs: &Vec<(&str, &str)>| {
+                let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{}:{value}", serde_json::json!(name))).collect();
+                format!("{{{}}}", pairs.join(","))
+            };
+            let events: Vec<String> = events.iter().map(object).collect();
+            let body = format!(r#"{{"data":[{}],"more":0,"schema":"{schema}"}}"#, events.join(", "));
+            let all = body.as_bytes();
+            proptest::prop_assert_eq!(together(all), apart(all));
+            // Most cuts are beyond the end of these short bodies, so that whole ones are seen too.
+            let part = all.get(..cut).unwrap_or(all);
+            proptest::prop_assert_eq!(together(part), apart(part));
+        }
     }
 }

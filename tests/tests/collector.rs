@@ -183,8 +183,7 @@ fn real_trackers_are_understood() {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     };
-    // The Rust client of trackers.sh is not understood yet: it is run by hand.
-    let clients = [("python", "python3"), ("browser", "npm")];
+    let clients = [("python", "python3"), ("browser", "npm"), ("rust", "cargo")];
     for (client, needs) in clients {
         if !on_path(needs) {
             eprintln!("skipped: {client}, for want of {needs}");

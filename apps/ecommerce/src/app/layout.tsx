@@ -20,7 +20,7 @@ const restorePanel = `try{if(sessionStorage.getItem("oddharbour.panel")==="true"
 
 export default function Layout({ children }: { children: ReactNode }) {
   return (
-    <html lang="en" suppressHydrationWarning>
+    <html lang="en" data-scroll-behavior="smooth" suppressHydrationWarning>
       <head>
         <script dangerouslySetInnerHTML={{ __html: restorePanel }} />
       </head>

@@ -50,6 +50,9 @@ for (const [name, viewport, colorScheme] of [["desktop", DESKTOP, "light"], ["da
     await page.getByRole("button", { name: "Follow" }).click();
     await orders.waitFor();
     await shoot(page, `page-${name}`);
+    await page.locator("#features").scrollIntoViewIfNeeded();
+    await orders.scrollIntoViewIfNeeded();
+    await shoot(page, `page-${name}-features`);
 
     await page.evaluate(AXE);
     const barriers = await page.evaluate(async () => {

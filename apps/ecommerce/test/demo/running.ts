@@ -8,12 +8,9 @@ export const TIDEWHEEL = process.env.TIDEWHEEL_URL ?? "http://localhost:8080";
 /** How long a step of a visit may take to show. */
 const WAIT_MS_MAX = 15_000;
 
-/** Events of one request, and when it left the browser. */
-export type Batch = { at: number; events: readonly Sent[] };
-
 /** A visitor of the running shop, and all that their browser sent. */
 export type Visitor = {
-  page: Page; context: BrowserContext; requests: Batch[]; trouble: string[]; hosts: Set<string>;
+  page: Page; context: BrowserContext; requests: (readonly Sent[])[]; trouble: string[]; hosts: Set<string>;
   sent: () => readonly Sent[];
 };
 
@@ -27,24 +24,32 @@ function eventsOf(request: Request): readonly Sent[] {
   }));
 }
 
+/** Each event once: a page that is left before the answer came has its last request sent again from the next one. */
+function once(events: readonly Sent[]): readonly Sent[] {
+  return [...new Map(events.map((event) => [event.raw.eid, event])).values()];
+}
+
 /** Opens the shop's neighbours to a new visitor with an empty browser. */
 export async function arrive(browser: Browser, viewport: { width: number; height: number }, userAgent: string): Promise<Visitor> {
   const context = await browser.newContext({ viewport, userAgent, baseURL: SHOP, hasTouch: viewport.width < 600, timezoneId: "Europe/Amsterdam" });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS_MAX);
-  const requests: Batch[] = [];
+  const requests: (readonly Sent[])[] = [];
   const trouble: string[] = [];
   const hosts = new Set<string>();
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") trouble.push(message.text());
   });
   page.on("pageerror", (error) => trouble.push(error.message));
+  page.on("response", (response) => {
+    if (response.status() >= 400) trouble.push(`${response.status()} ${response.request().method()} ${response.url()}`);
+  });
   page.on("request", (request) => {
     if (!/^https?:/.test(request.url())) return;
     hosts.add(new URL(request.url()).origin);
-    if (request.method() === "POST" && request.url().startsWith(COLLECTOR)) requests.push({ at: Date.now(), events: eventsOf(request) });
+    if (request.method() === "POST" && request.url().startsWith(COLLECTOR)) requests.push(eventsOf(request));
   });
-  return { page, context, requests, trouble, hosts, sent: () => requests.flatMap((request) => request.events) };
+  return { page, context, requests, trouble, hosts, sent: () => once(requests.flat()) };
 }
 
 /** The shop and the collector: all that a visitor's browser may ask. */
@@ -91,12 +96,16 @@ export class LastSeen {
     this.#stop.abort();
   }
 
-  /** For each request, the milliseconds until the store held a value that its newest event is part of. */
-  delays(requests: readonly Batch[]): readonly number[] {
-    return requests.flatMap(({ at, events }) => {
+  /**
+   * For each request, the milliseconds from the moment that the tracker wrote into it as that of sending to
+   * the store's first value that its newest event is part of.
+   */
+  delays(requests: readonly (readonly Sent[])[]): readonly number[] {
+    return requests.flatMap((events) => {
       const newest = Math.max(...events.map((event) => Number(event.raw.dtm)));
-      const seen = this.#changes.find((change) => change.at >= at && change.lastSeen >= newest);
-      return seen ? [seen.at - at] : [];
+      const sent = Math.max(...events.map((event) => Number(event.raw.stm)));
+      const seen = this.#changes.find((change) => change.at >= sent && change.lastSeen >= newest);
+      return seen ? [seen.at - sent] : [];
     });
   }
 }

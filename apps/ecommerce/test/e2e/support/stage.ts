@@ -74,5 +74,11 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
 /** A picture for people to look at; not kept in the repository. */
 export async function shoot(page: Page, name: string): Promise<void> {
   mkdirSync(SHOTS, { recursive: true });
+  // As somebody sees it who looks at it: what moves has come to rest, and pictures in sight are there.
+  await page.evaluate(async () => {
+    const passing = document.getAnimations().filter((one) => one.effect?.getTiming().iterations !== Infinity);
+    const inSight = [...document.images].filter((image) => image.getBoundingClientRect().top < window.innerHeight);
+    await Promise.all([...passing.map((one) => one.finished.catch(() => undefined)), ...inSight.map((image) => image.decode().catch(() => undefined))]);
+  });
   await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }

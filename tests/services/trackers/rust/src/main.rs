@@ -23,9 +23,15 @@ async fn main() {
         .build()
         .expect("an event");
     tracker.track(screen, None).expect("tracked");
+    let own = Subject::builder()
+        .timezone("Europe/Berlin")
+        .build()
+        .expect("a subject");
     let search = SelfDescribingEvent::builder()
         .schema("iglu:com.acme/site_search/jsonschema/1-0-0")
         .data(json!({ "terms": ["ü", "b"] }))
+        // The crate sends the tracker's subject only beside one of the event's own.
+        .subject(own)
         .build()
         .expect("an event");
     let entity = SelfDescribingJson::new("iglu:com.acme/shelf/jsonschema/1-0-0", json!({ "id": 1 }));
