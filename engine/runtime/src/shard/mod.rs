@@ -552,13 +552,19 @@ impl Shard {
         for operator in known.groups.iter_mut().flatten() {
             more |= operator.advance(time.frontier, time.watermark, TIMERS_AT_ONCE);
         }
-        for query in self.queries.values_mut() {
+        let mut failed = Vec::new();
+        for (id, query) in &mut self.queries {
             if query.chain.source == source {
                 more |= query.advance(time);
+                let handle = Arc::clone(&query.handle);
+                if let Err(error) = query.pass_final(self.number, &handle.stats) {
+                    failed.push((*id, error));
+                }
             }
         }
         known.timers_left = more;
         self.timers_left |= more;
+        self.stop_failed(failed);
     }
 
     /// Hands changes to sinks that are ready. True when something was sent.
