@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 events="${1:-400000}" rounds="${2:-5}"
-cargo build --release -p tidewheel
+cargo build --release -p tidewheel -p tidewheel-bench --bin tidewheel --bin sonic
 tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
@@ -28,10 +28,14 @@ for _ in $(seq "$rounds"); do
   seconds bench/queries/hop_5min.sql >>"$folder/hop_5min"
   seconds bench/queries/hop_1min.sql >>"$folder/hop_1min"
   seconds bench/queries/hop_24h.sql >>"$folder/hop_24h"
+  "$CARGO_TARGET_DIR/release/sonic" "$folder/events.jsonl" | tee -a "$folder/sonic_lines" | cut -d ' ' -f 1 >>"$folder/sonic"
 done
-for name in all hop_5min hop_1min hop_24h; do
+say "sonic-rs get_many (checked), lines in memory, on $(nproc) cores: $(tail -n 1 "$folder/sonic_lines")"
+for name in all hop_5min hop_1min hop_24h sonic; do
   middle=$(median <"$folder/$name")
   printf '%-9s %7.2f s  %9.0f events/s\n' "$name" "$middle" "$(echo "$events / $middle" | bc -l)"
 done
+printf 'all of queries/, whole runs, does %.2f of what sonic-rs get_many does\n' \
+  "$(echo "$(median <"$folder/sonic") / $(median <"$folder/all")" | bc -l)"
 printf 'HOP(1 s, 24 h) takes %.2f times as long as HOP(1 s, 1 min)\n' \
   "$(echo "$(median <"$folder/hop_24h") / $(median <"$folder/hop_1min")" | bc -l)"

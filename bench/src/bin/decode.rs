@@ -8,6 +8,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use std::hint::black_box;
 use std::time::Instant;
+use tidewheel_bench::PATHS;
 use tidewheel_core::{DecodeRequest, Decoder, Format, Framing, RawChunk, ReadColumn, RecordMeta};
 use tidewheel_formats::JsonFormat;
 
@@ -17,31 +18,6 @@ const EVENTS: usize = 20_000;
 const ROUNDS: usize = 25;
 /// Bytes a chunk, as a source hands them on.
 const CHUNK_BYTES: usize = 256 * 1024;
-
-/// What the shopper features read.
-const PATHS: [&str; 21] = [
-    "id",
-    "type",
-    "timestamp",
-    "payload.product.id",
-    "payload.product.category",
-    "payload.product.price",
-    "payload.product.brand",
-    "payload.cart.total_value",
-    "payload.checkout_step.step",
-    "payload.list_name",
-    "payload.page_url",
-    "payload.transaction.transaction_id",
-    "payload.transaction.revenue",
-    "enrich.user.user_id",
-    "enrich.user.domain_userid",
-    "enrich.client.useragent",
-    "enrich.client.device.os_timezone",
-    "enrich.marketing.mkt_campaign",
-    "enrich.platform",
-    "session.sessionId",
-    "session.domain_sessionid",
-];
 
 fn data_type(path: &str) -> DataType {
     match path {

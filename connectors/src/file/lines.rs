@@ -7,6 +7,7 @@
 
 use super::paths::Input;
 use std::io::{self, Read};
+use tidewheel_core::spare;
 
 /// Bytes read at once while the rest of an overlong line is skipped.
 const SKIP_READ_BYTES: usize = 64 * 1024;
@@ -108,7 +109,7 @@ impl LineReader {
         let max_bytes = max_bytes.clamp(1, self.reading.line_max);
         let mut searched = self.carry.len();
         let mut target = self.target(searched, max_bytes);
-        let mut data = Vec::with_capacity(target);
+        let mut data = spare::take(target);
         data.extend_from_slice(&self.carry);
         self.carry.clear();
         loop {
@@ -124,6 +125,7 @@ impl LineReader {
             };
             if got == 0 {
                 if data.is_empty() {
+                    spare::give(data);
                     return Ok(Step::End);
                 }
                 if !self.reading.ends {

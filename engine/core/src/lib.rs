@@ -11,6 +11,7 @@ pub mod env;
 pub mod options;
 pub mod raw;
 pub mod snowplow;
+pub mod spare;
 pub mod table;
 pub mod text;
 pub mod time;

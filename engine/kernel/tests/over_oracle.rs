@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::KeyEncoder;
-use tidewheel_kernel::over::{Frame, OverCall, OverFunction, OverOperator};
+use tidewheel_kernel::over::{Frame, OverBatch, OverCall, OverFunction, OverOperator};
 use tidewheel_kernel::spec::{AggregateKind, AggregateSpec};
 
 #[derive(Debug, Clone)]
@@ -111,6 +111,15 @@ fn feed(operator: &mut OverOperator, rows: &[(Row, i64)], reader: &mut Reader) -
         retract: None,
     };
     let out = operator.process(&input).unwrap();
+    read(&out, reader);
+    out.late
+        .iter()
+        .map(|&row| rows[row as usize].0.id)
+        .collect()
+}
+
+/// What a reader makes of a batch.
+fn read(out: &OverBatch, reader: &mut Reader) {
     let ids = out.rows.column(2).as_primitive::<Int64Type>();
     for at in 0..out.rows.num_rows() {
         let mut values = Vec::new();
@@ -129,10 +138,6 @@ fn feed(operator: &mut OverOperator, rows: &[(Row, i64)], reader: &mut Reader) -
             assert_eq!(reader.insert(ids.value(at), row), None, "emitted twice");
         }
     }
-    out.late
-        .iter()
-        .map(|&row| rows[row as usize].0.id)
-        .collect()
 }
 
 fn frame_of<'a>(rows: &[&'a Row], at: usize, frame: Frame) -> Vec<&'a Row> {
@@ -311,6 +316,42 @@ proptest! {
             found.extend(feed(&mut operator, batch, &mut reader));
         }
         prop_assert_eq!(found, late);
+        prop_assert_eq!(reader, oracle(&on_time, &calls));
+    }
+
+    #[test]
+    fn rows_that_are_emitted_once_are_those_that_the_watermark_has_passed(
+        rows in rows(),
+        calls in prop::collection::vec(call(), 1..4),
+        size in 1..20_usize,
+        delay in 0..12_i64,
+        seed: u64,
+    ) {
+        let mut highest = i64::MIN / 2;
+        let mut input = Vec::new();
+        for row in rows {
+            input.push((row.clone(), highest - delay));
+            highest = highest.max(row.time);
+        }
+        let new = || operator(&calls).once();
+        let mut operator = new();
+        let mut saves = Saves::new(seed, true);
+        let mut reader = Reader::new();
+        let mut on_time = Vec::new();
+        for batch in input.chunks(size) {
+            saves.step(&mut operator, new);
+            feed(&mut operator, batch, &mut reader);
+            on_time.extend(batch.iter().filter(|(row, w)| *w < row.time).map(|(row, _)| row.clone()));
+            let passed = batch.last().map_or(i64::MIN, |(_, watermark)| *watermark);
+            let mut expected = oracle(&on_time, &calls);
+            expected.retain(|_, (time, ..)| *time <= passed);
+            prop_assert_eq!(&reader, &expected);
+        }
+        operator.advance(i64::MAX).unwrap();
+        if let Some(out) = operator.take_final().unwrap() {
+            prop_assert!(out.time.is_sorted());
+            read(&out, &mut reader);
+        }
         prop_assert_eq!(reader, oracle(&on_time, &calls));
     }
 }

@@ -11,13 +11,15 @@ use crate::progress::{Progress, summary_text};
 use crate::serve::observed::{Taps, observed};
 use crate::signal::Stop;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewheel_core::Env;
 use tidewheel_core::env::SystemEnv;
 use tidewheel_runtime::{RunOptions, Running};
 
 /// How often progress is shown and signals are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it is asked whether all is done.
+const DONE_TICK: Duration = Duration::from_millis(5);
 
 /// Runs until the inputs end, or a signal.
 pub(crate) fn run(
@@ -66,7 +68,10 @@ pub(crate) fn run(
             running.engine.give_up();
         }
         progress.show(&running.engine.summary(), running.engine.is_bounded());
-        std::thread::sleep(TICK);
+        let shown = Instant::now();
+        while shown.elapsed() < TICK && !running.is_finished() {
+            std::thread::sleep(DONE_TICK);
+        }
     }
     let took = progress.finish();
     let summary = match running.wait() {

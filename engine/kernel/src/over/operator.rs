@@ -1,5 +1,6 @@
 //! The operator of OVER: rows in, a changelog of rows with their calls' values out.
 
+mod finals;
 mod save;
 
 use super::OverCall;
@@ -13,6 +14,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
+use finals::Finals;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -55,6 +57,8 @@ pub struct OverOperator {
     bytes: usize,
     /// What changed since the last save, where there was one.
     changed: Option<ChangedKeys>,
+    /// Where each row is emitted once: those that became final and were not taken yet.
+    finals: Option<Finals>,
 }
 
 impl OverOperator {
@@ -99,11 +103,13 @@ impl OverOperator {
             rows_held: 0,
             bytes: 0,
             changed: None,
+            finals: None,
         })
     }
 
     /// Takes in rows, in any order, and gives what they change. Rows at or behind the watermark
-    /// before them are late. The last row's watermark then makes rows final.
+    /// before them are late. The last row's watermark then makes rows final. An operator that
+    /// emits each row [`once`](Self::once) gives those.
     ///
     /// # Errors
     /// The input's columns are not of the operator's types.
@@ -121,9 +127,15 @@ impl OverOperator {
         self.late_rows += late.len() as u64;
         let touched = self.insert(input, &taken)?;
         let work = self.work(&touched)?;
-        let batch = self.emit(&work, late)?;
+        let mut batch = self.emit(&work, late)?;
         if let Some(&watermark) = input.watermark.last() {
             self.advance(watermark)?;
+        }
+        if let Some(finals) = self.take_final()? {
+            batch = OverBatch {
+                late: batch.late,
+                ..finals
+            };
         }
         Ok(batch)
     }
@@ -329,24 +341,28 @@ impl OverOperator {
                 let Some(open) = entry.open.as_mut() else {
                     continue;
                 };
-                let new = values.row(at);
+                let (number, new) = (at, values.row(at));
+                at += 1;
                 let is_same = open.values.as_ref().is_some_and(|old| old.as_ref() == new);
                 if !is_same {
                     self.bytes += new.len();
-                    if let Some(old) = open.values.replace(new.into()) {
-                        self.bytes -= old.len();
+                    let old = open.values.replace(new.into());
+                    self.bytes -= old.as_ref().map_or(0, |old| old.len());
+                    if self.finals.is_some() {
+                        continue;
+                    }
+                    if let Some(old) = old {
                         out.push((key.slot, row, old_values.len()));
                         old_values.push(old);
                         retract.push(true);
                         time.push(entry.order.time);
                         seq.push(entry.order.seq);
                     }
-                    out.push((key.slot, row, at));
+                    out.push((key.slot, row, number));
                     retract.push(false);
                     time.push(entry.order.time);
                     seq.push(entry.order.seq);
                 }
-                at += 1;
             }
         }
         let open = |&(slot, row, _): &(u32, usize, usize)| -> &[u8] {
@@ -385,7 +401,10 @@ impl OverOperator {
                     break;
                 }
                 self.bytes -= entry.bytes();
-                entry.open = None;
+                let open = entry.open.take();
+                if let Some(finals) = &mut self.finals {
+                    finals.add(entry.order, open);
+                }
                 self.bytes += entry.bytes();
                 slots.push(slot);
                 time.push(entry.order.time);

@@ -426,7 +426,7 @@ impl CellSet {
 /// Whether a Boolean is true; NULL is not.
 pub(crate) fn is_true(column: &BooleanArray, row: u32) -> bool {
     let row = row as usize;
-    column.value(row) && column.is_valid(row)
+    column.values().value(row) && column.is_valid(row)
 }
 
 /// Keeps those rows where a set's filter is true.

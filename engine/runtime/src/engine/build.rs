@@ -11,10 +11,10 @@ use crate::scan::program::{QueryId, ScanProgram};
 use crate::scan::reader::{History, Reader, ReaderMessage};
 use crate::scan::sequencer::{BadRowPolicy, Sequencer};
 use crate::scan::worker::{TableReading, Work, Worker};
-use crate::shard::Shard;
 use crate::shard::message::{Feedback, ShardMessage, SourceTime};
 use crate::shard::query::HandOver;
 use crate::shard::step::{StepState, micros};
+use crate::shard::{END_WAIT, Shard};
 use crate::sink::SinkTask;
 use crate::sink::message::SinkMessage;
 use crate::sink::side::SideTask;
@@ -131,6 +131,7 @@ impl State {
             timers_left: false,
             unserved: 0,
             expiry_served: Duration::ZERO,
+            end_wait: END_WAIT.0,
             reported: (Duration::ZERO, [0; 4]),
         };
         (Box::new(shard), sender, to_shard)

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
+use tidewheel_core::spare;
 use tidewheel_core::time::{MICROS_PER_MILLI, pack_seq, pack_seq_at};
 use tidewheel_core::{ConnectorError, DecodeRequest, Decoder, Format, Mark, RawChunk, SourceEvent};
 use tidewheel_sql::plan::MetadataColumn;
@@ -448,6 +449,7 @@ impl Task for Worker {
                     Ok(prepared) => Output::Batch(Box::new(prepared)),
                     Err(error) => Output::Failed(error),
                 };
+                spare::give(work.chunk.data);
                 match self.outbox.send((work.ticket, output)) {
                     Ok(()) => Poll::Ready,
                     Err(_) => Poll::Done,

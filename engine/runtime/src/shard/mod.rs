@@ -44,8 +44,9 @@ const COALESCE_BEHIND: Duration = Duration::from_millis(500);
 const EXPIRY_WAIT: Duration = Duration::from_millis(250);
 /// Messages that are handled before changes are looked for, while more are waiting.
 const MESSAGES_AT_ONCE: usize = 8;
-/// How often a shard that waits for its last sinks looks whether it is to give up.
-const END_WAIT: Duration = Duration::from_millis(100);
+/// How long a shard waits for its last sinks before it looks again: at first, since most are gone
+/// at once, and at most.
+pub const END_WAIT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 /// How long a shard waits at once for a state that is on its way.
 const JOIN_WAIT: Duration = Duration::from_millis(5);
 /// How often counters are refreshed.
@@ -133,6 +134,8 @@ pub struct Shard {
     pub unserved: usize,
     /// When expiry was last looked for.
     pub expiry_served: Duration,
+    /// How long it waits next for its last sinks.
+    pub end_wait: Duration,
     /// When counters were refreshed last, and what this shard last added to them.
     pub reported: (Duration, [u64; 4]),
 }
@@ -552,13 +555,19 @@ impl Shard {
         for operator in known.groups.iter_mut().flatten() {
             more |= operator.advance(time.frontier, time.watermark, TIMERS_AT_ONCE);
         }
-        for query in self.queries.values_mut() {
+        let mut failed = Vec::new();
+        for (id, query) in &mut self.queries {
             if query.chain.source == source {
                 more |= query.advance(time);
+                let handle = Arc::clone(&query.handle);
+                if let Err(error) = query.pass_final(self.number, &handle.stats) {
+                    failed.push((*id, error));
+                }
             }
         }
         known.timers_left = more;
         self.timers_left |= more;
+        self.stop_failed(failed);
     }
 
     /// Hands changes to sinks that are ready. True when something was sent.
@@ -644,7 +653,9 @@ impl Shard {
         if self.queries.values().all(is_over) {
             Poll::Done
         } else {
-            Poll::Idle(Some(END_WAIT))
+            let wait = self.end_wait;
+            self.end_wait = (wait * 2).min(END_WAIT.1);
+            Poll::Idle(Some(wait))
         }
     }
 

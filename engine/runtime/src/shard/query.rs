@@ -3,7 +3,7 @@
 use super::finish::Finisher;
 use super::message::{SourceRows, SourceTime};
 use super::rows::{Delta, Fate, Upserts, upserts};
-use super::step::{StepState, TIMERS_AT_ONCE, micros, over, regroup, types};
+use super::step::{StepState, TIMERS_AT_ONCE, micros, over, over_delta, regroup, types};
 use crate::checkpoint::gate::Gate;
 use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
@@ -26,6 +26,7 @@ use tidewheel_kernel::over::OverOperator;
 use tidewheel_kernel::regroup::RegroupOperator;
 use tidewheel_kernel::spec::{AggregateSpec, SetSpec};
 use tidewheel_kernel::window::{SetId, WindowOperator};
+use tidewheel_sql::PREVIEW;
 use tidewheel_sql::plan::OnEmpty;
 
 /// Where a query's rows are kept first.
@@ -139,6 +140,14 @@ fn remap(aggregates: &[AggregateSpec], columns: &[usize]) -> Vec<AggregateSpec> 
         .collect()
 }
 
+/// Whether rows of OVER go to a table that cannot take them back.
+fn emits_once(chain: &Chain) -> bool {
+    chain.sink.is_append_only()
+        && chain.steps.len() == 1
+        && chain.tail.is_empty()
+        && chain.sink.options.get("connector") != Some(PREVIEW)
+}
+
 impl QueryShard {
     /// The set that a query's first windows are, in its key group's operator.
     #[must_use]
@@ -213,8 +222,14 @@ impl QueryShard {
                 after_over = true;
                 let all: Vec<usize> = (0..step.input.fields().len()).collect();
                 let types = types(&step.input, &all);
-                let operator = OverOperator::new(types, SchemaRef::clone(&step.output), calls);
-                First::Over(Box::new(operator.map_err(failed)?))
+                let operator = OverOperator::new(types, SchemaRef::clone(&step.output), calls)
+                    .map_err(failed)?;
+                let operator = if emits_once(&chain) {
+                    operator.once()
+                } else {
+                    operator
+                };
+                First::Over(Box::new(operator))
             }
             Some((_, Keyed::TopN { .. })) => {
                 return Err(EngineError::Plan {
@@ -365,7 +380,7 @@ impl QueryShard {
                 message: "a GROUP BY above OVER must hold the PARTITION BY's columns".to_owned(),
             });
         }
-        // Into an append-only table: rows as they are known on arrival.
+        // Into an append-only table: rows that are final. A preview shows what is known on arrival.
         let added: Vec<bool> = match &delta.retract {
             None => vec![true; delta.time.len()],
             Some(retract) => retract.iter().map(|retract| !retract).collect(),
@@ -416,6 +431,24 @@ impl QueryShard {
             });
         }
         Ok(())
+    }
+
+    /// Hands on the rows of OVER that time has made final, where each goes out once.
+    ///
+    /// # Errors
+    /// Rows that were kept cannot be read; not to be expected.
+    pub fn pass_final(&mut self, shard: usize, stats: &Stats) -> Result<(), EngineError> {
+        let First::Over(operator) = &mut self.first else {
+            return Ok(());
+        };
+        let finals = operator
+            .take_final()
+            .map_err(|error| EngineError::Expression(error.to_string()))?;
+        let Some(finals) = finals else { return Ok(()) };
+        match over_delta(&self.chain.steps[0], finals, stats)? {
+            Some(delta) => self.after_over(&delta, shard, stats),
+            None => Ok(()),
+        }
     }
 
     /// Time went on. True when timers are left for another call.

@@ -19,7 +19,7 @@ use tidewheel_kernel::change::OperatorStats;
 use tidewheel_kernel::input::Input;
 use tidewheel_kernel::keys::{KeyEncoder, Keys};
 use tidewheel_kernel::latest::{LatestInput, LatestOperator};
-use tidewheel_kernel::over::OverOperator;
+use tidewheel_kernel::over::{OverBatch, OverOperator};
 use tidewheel_kernel::regroup::{RegroupOperator, RegroupSpec};
 use tidewheel_kernel::share::Share;
 use tidewheel_kernel::spec::{Emit, SetSpec};
@@ -627,7 +627,19 @@ pub fn over(
     let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
     let out = operator.process(input).map_err(failed)?;
     add(&stats.late, out.late.len());
-    late.extend(out.late);
+    late.extend_from_slice(&out.late);
+    over_delta(step, out, stats)
+}
+
+/// The rows that an OVER operator gave, after what follows it; `None` where there are none.
+///
+/// # Errors
+/// An expression cannot be evaluated at all.
+pub fn over_delta(
+    step: &Step,
+    out: OverBatch,
+    stats: &Stats,
+) -> Result<Option<Delta>, EngineError> {
     if out.retract.is_empty() {
         return Ok(None);
     }

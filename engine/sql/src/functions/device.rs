@@ -5,6 +5,7 @@ use super::scalar::{Function, Kind, rows_of, text_at};
 use arrow::array::StringViewArray;
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
+use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub(super) fn function() -> ScalarUDF {
         DataType::Utf8View,
         |args| {
             // A batch names few devices, each many times.
-            let mut known: HashMap<&str, &'static str> = HashMap::new();
+            let mut known: HashMap<&str, &'static str, FixedState> = HashMap::default();
             let classes = (0..rows_of(args)).map(|row| {
                 let text = text_at(&args[0], row).unwrap_or_default();
                 Some(

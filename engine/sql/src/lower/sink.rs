@@ -185,6 +185,15 @@ fn fit(
     }
     let windowed = bound.window.is_some();
     let lateness = settings.lateness;
+    let is_preview = table.spec.options.get("connector") == Some(PREVIEW);
+    let changes = windowed || bound.rows == Rows::Over && !is_preview;
+    if !keyed && changes && matches!(emit.map(|e| e.on), Some(EmitOn::Change { .. })) {
+        return Err(Refusal::new(
+            "EMIT ON CHANGE into a table without PRIMARY KEY, which only adds rows",
+            "declare PRIMARY KEY (…) NOT ENFORCED on the sink, or leave the suffix out",
+            &["EMIT"],
+        ));
+    }
     let mode = emit_mode(emit, keyed, windowed, per_window, lateness)?;
     let has_group = bound.rows == Rows::Keyed;
     let mut root = bound.node.project(columns)?;
@@ -440,23 +449,17 @@ pub(crate) fn cumulates(node: &Node) -> bool {
 
 fn check_append_only(bound: &Bound, table: &Table) -> Bind<()> {
     let name = &table.spec.name;
-    let message = match bound.rows {
-        Rows::Keyed if bound.window.is_none() => {
-            format!(
-                "{} changes its rows, and '{name}' without a PRIMARY KEY only adds rows",
-                bound.kind
-            )
-        }
-        // A preview shows a row again when another that comes later changes it.
-        Rows::Over if table.spec.options.get("connector") != Some(PREVIEW) => {
-            format!("OVER takes rows back, and '{name}' without a PRIMARY KEY only adds rows")
-        }
-        _ => return Ok(()),
-    };
+    // Rows of OVER go out once, when the watermark has passed them.
+    if bound.rows != Rows::Keyed || bound.window.is_some() {
+        return Ok(());
+    }
     Err(Refusal::new(
-        message,
+        format!(
+            "{} changes its rows, and '{name}' without a PRIMARY KEY only adds rows",
+            bound.kind
+        ),
         "declare PRIMARY KEY (…) NOT ENFORCED on the sink: it holds the newest row of each key",
-        &["GROUP", "OVER", "DISTINCT", "ROW_NUMBER", "SELECT"],
+        &["GROUP", "DISTINCT", "ROW_NUMBER", "SELECT"],
     ))
 }
 
@@ -468,22 +471,12 @@ fn emit_mode(
     allowed_lateness: i64,
 ) -> Bind<Emit> {
     let on = emit.map(|clause| clause.on);
-    match on {
-        Some(EmitOn::WindowClose) if !windowed => {
-            return Err(Refusal::new(
-                "EMIT ON WINDOW CLOSE, but the query has no window",
-                "leave the suffix out",
-                &["EMIT"],
-            ));
-        }
-        Some(EmitOn::Change { .. }) if !keyed && windowed => {
-            return Err(Refusal::new(
-                "EMIT ON CHANGE into a table without PRIMARY KEY, which only adds rows",
-                "declare PRIMARY KEY (…) NOT ENFORCED on the sink, or leave the suffix out",
-                &["EMIT"],
-            ));
-        }
-        _ => {}
+    if !windowed && matches!(on, Some(EmitOn::WindowClose)) {
+        return Err(Refusal::new(
+            "EMIT ON WINDOW CLOSE, but the query has no window",
+            "leave the suffix out",
+            &["EMIT"],
+        ));
     }
     Ok(match (per_window, on) {
         (true, Some(EmitOn::Change { .. })) => Emit::EveryChange { allowed_lateness },

@@ -10,5 +10,5 @@ SELECT 1;
 INSERT INTO lines SELECT user_key, 1 FROM events WHERE `timestamp` > CURRENT_TIMESTAMP;
 INSERT INTO lines SELECT user_key, LEAD(type) OVER (PARTITION BY user_key ORDER BY `timestamp`) FROM events;
 INSERT INTO lines SELECT user_key, 1 FROM (SELECT user_key, ROW_NUMBER() OVER (PARTITION BY user_key ORDER BY id) AS n FROM events) WHERE n <= 3;
-INSERT INTO lines SELECT user_key, n FROM (SELECT user_key, COUNT(*) OVER (PARTITION BY user_key ORDER BY `timestamp`) AS n FROM events);
+INSERT INTO lines SELECT user_key, n FROM (SELECT user_key, COUNT(*) OVER (PARTITION BY user_key ORDER BY `timestamp`) AS n FROM events) EMIT ON CHANGE;
 INSERT INTO lines VALUES ('a', 1);

@@ -110,6 +110,9 @@ impl OverOperator {
             self.watermark = self.watermark.max(save.watermark);
             self.load_save(save, loaded)?;
         }
+        if let Some(finals) = &mut self.finals {
+            finals.restored(self.watermark);
+        }
         Ok(())
     }
 
