@@ -332,12 +332,8 @@ impl Fault {
 /// Runs the shipped queries over the topic, again and again until all faults have happened, each
 /// in the middle of a run. After each run Redis holds what the reference says of keys that `counts`
 /// chooses.
-fn run_with_faults(faults: &[Fault], counts: fn(&str) -> bool) {
-    let services = Services::start();
-    services.save_redis();
-    let records = records();
-    services.fill(TOPIC, PARTITIONS + 1, &records);
-    let mut wanted = normalise(expected(&records).values);
+fn run_with_faults(services: &Services, faults: &[Fault], counts: fn(&str) -> bool) {
+    let mut wanted = normalise(expected(&records()).values);
     wanted.retain(|key, _| counts(key));
     let seed = std::env::var("TIDEWHEEL_SEED").map_or_else(
         |_| fastrand::u64(..),
@@ -349,8 +345,8 @@ fn run_with_faults(faults: &[Fault], counts: fn(&str) -> bool) {
     while happened < faults.len() {
         round += 1;
         services.flush_redis();
-        let checkpoints = services.folder.join(format!("checkpoints_{round}"));
-        let mut child = start(&services, &checkpoints);
+        let checkpoints = services.folder.join(format!("checkpoints_{seed}_{round}"));
+        let mut child = start(services, &checkpoints);
         let mut begin = Instant::now();
         while let Some(fault) = faults.get(happened) {
             let wait = Duration::from_millis(random.u64(1..1_500));
@@ -361,7 +357,7 @@ fn run_with_faults(faults: &[Fault], counts: fn(&str) -> bool) {
                 break;
             }
             let away = Duration::from_millis(random.u64(0..1_500));
-            fault.happen(&services, &checkpoints, &mut child, away);
+            fault.happen(services, &checkpoints, &mut child, away);
             happened += 1;
             begin = Instant::now();
         }
@@ -384,6 +380,19 @@ fn run_with_faults(faults: &[Fault], counts: fn(&str) -> bool) {
     }
 }
 
+/// A filled topic, and a Redis that has on disk whatever it has acknowledged.
+fn services() -> Services {
+    let services = Services::start();
+    services.save_redis();
+    services.fill(TOPIC, PARTITIONS + 1, &records());
+    services
+}
+
+fn kills() -> usize {
+    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
+    wish.map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
 /// `kill -9` at random instants: what stands in Redis in the end is as if nothing had happened.
 #[test]
 fn killed_at_any_instant_it_ends_as_the_reference_says() {
@@ -391,28 +400,28 @@ fn killed_at_any_instant_it_ends_as_the_reference_says() {
         println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
         return;
     }
-    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
-    let kills = wish.map_or(KILLS, |text| text.parse().expect("a number"));
-    run_with_faults(&vec![Fault::Process; kills], |_| true);
+    run_with_faults(&services(), &vec![Fault::Process; kills()], |_| true);
 }
 
-/// The same where Redis and the broker are killed as well. Redis is given again what still stands
-/// when it comes back empty: all but the rows of windows that have closed.
+/// The same where Redis and the broker are killed as well.
 #[test]
 fn killed_together_with_redis_and_the_broker_it_ends_as_the_reference_says() {
     if let Some(program) = missing() {
         println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
         return;
     }
-    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
-    let kills = wish.map_or(KILLS, |text| text.parse().expect("a number"));
-    let faults: Vec<Fault> = (0..kills)
-        .map(|number| match number % 6 {
-            1 => Fault::Redis { empty: false },
-            3 => Fault::Redis { empty: true },
-            5 => Fault::Kafka,
+    let services = services();
+    let faults = |count: usize, empty: bool| -> Vec<Fault> {
+        let fault = |number| match number % 4 {
+            1 => Fault::Redis { empty },
+            3 if !empty => Fault::Kafka,
             _ => Fault::Process,
-        })
-        .collect();
-    run_with_faults(&faults, |key| !key.starts_with("shop:2"));
+        };
+        (0..count).map(fault).collect()
+    };
+    run_with_faults(&services, &faults(kills() / 2, false), |_| true);
+    // A Redis that comes back empty is given what is live: not the rows of windows that have
+    // closed, and not what was kept of sessions that are over.
+    let is_live = |key: &str| !key.starts_with("shop:2") && !key.starts_with("session:");
+    run_with_faults(&services, &faults(kills() / 2, true), is_live);
 }
