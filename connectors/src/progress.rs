@@ -18,6 +18,34 @@ pub(crate) fn key(request: &SinkRequest) -> String {
     }
 }
 
+/// The key of the sorted set that a query's notes are kept in, beside its progress.
+pub(crate) fn notes_key(progress_key: &str) -> String {
+    format!("{progress_key}#keys")
+}
+
+/// A note as a member of that set.
+pub(crate) fn member(note: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(2 * note.len());
+    for byte in note {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The note that a member stands for; `None` where another program wrote it.
+pub(crate) fn note(member: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = member
+        .chars()
+        .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let bytes = digits.chunks(2).map(|pair| match pair {
+        [high, low] => Some(high << 4 | low),
+        _ => None,
+    });
+    bytes.collect()
+}
+
 /// Names and texts of the fields.
 pub(crate) fn fields(progress: &Progress) -> impl Iterator<Item = (String, String)> {
     let offsets = progress.offsets.iter().map(|(source, partition, offset)| {

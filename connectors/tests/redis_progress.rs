@@ -9,7 +9,9 @@ mod tables;
 
 use redis::Commands;
 use redis_server::RedisServer;
-use remembers::{at, features, is_read_back_and_never_goes_back, one};
+use remembers::{
+    at, features, is_read_back_and_never_goes_back, notes_stay_until_they_are_dropped, one,
+};
 use std::collections::BTreeMap;
 use tables::{open, open_owned};
 use tidewheel_core::SinkError;
@@ -59,4 +61,20 @@ fn flushed_data_is_noticed_after_progress_was_read_back() {
             "claimed again"
         );
     }
+}
+
+#[test]
+fn redis_keeps_notes() {
+    let server = RedisServer::start(&[]);
+    let table = features("redis", ("url", &server.url()));
+    notes_stay_until_they_are_dropped(&table);
+    // A former owner may not drop what a later one needs.
+    let mut former = open_owned(&table, 1, None);
+    let refused = former.note(&[], 9, Some(u64::MAX));
+    assert!(matches!(refused, Err(SinkError::Fatal(_))), "{refused:?}");
+    let mut redis = server.connection();
+    let noted: Vec<String> = redis
+        .zrange("tidewheel:progress:shop:q#keys", 0, -1)
+        .expect("ZRANGE");
+    assert_eq!(noted, ["61", "64"]);
 }

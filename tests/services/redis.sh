@@ -2,8 +2,10 @@
 # Makes sure that redis-server is installed, and starts or stops one.
 #
 #   redis.sh install          quiet when it is there already
-#   redis.sh start PORT DIR   on 127.0.0.1, data in DIR, nothing saved; waits until it answers
-#   redis.sh stop DIR
+#   redis.sh start PORT DIR [OPTION...]
+#                             on 127.0.0.1, data in DIR, nothing saved unless the server's options
+#                             say so; waits until it answers
+#   redis.sh stop DIR         ends it in order; `kill DIR` ends it at once
 set -euo pipefail
 
 fail() { echo "redis.sh: $*" >&2; exit 1; }
@@ -24,10 +26,11 @@ install() {
 
 start() {
   local port=$1 dir=$2
+  shift 2
   install
   mkdir -p "$dir"
   redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" --appendonly no \
-    --daemonize yes --pidfile "$dir/redis.pid" --logfile "$dir/redis.log" >/dev/null
+    --daemonize yes --pidfile "$dir/redis.pid" --logfile "$dir/redis.log" "$@" >/dev/null
   for _ in $(seq 100); do
     [ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ] && return
     sleep 0.1
@@ -36,11 +39,11 @@ start() {
   fail "redis-server on port $port does not answer"
 }
 
-stop() {
-  local pid_file="$1/redis.pid" pid
+end() {
+  local signal=$1 pid_file="$2/redis.pid" pid
   [ -f "$pid_file" ] || return 0
   pid=$(cat "$pid_file")
-  kill "$pid" 2>/dev/null || true
+  kill "-$signal" "$pid" 2>/dev/null || true
   for _ in $(seq 100); do
     kill -0 "$pid" 2>/dev/null || { rm -f "$pid_file"; return 0; }
     sleep 0.1
@@ -51,7 +54,8 @@ stop() {
 
 case "${1:-}" in
   install) install ;;
-  start) [ $# = 3 ] || fail "usage: redis.sh start PORT DIR"; start "$2" "$3" ;;
-  stop) [ $# = 2 ] || fail "usage: redis.sh stop DIR"; stop "$2" ;;
-  *) fail "usage: redis.sh install | start PORT DIR | stop DIR" ;;
+  start) [ $# -ge 3 ] || fail "usage: redis.sh start PORT DIR [OPTION...]"; shift; start "$@" ;;
+  stop) [ $# = 2 ] || fail "usage: redis.sh stop DIR"; end TERM "$2" ;;
+  kill) [ $# = 2 ] || fail "usage: redis.sh kill DIR"; end KILL "$2" ;;
+  *) fail "usage: redis.sh install | start PORT DIR [OPTION...] | stop DIR | kill DIR" ;;
 esac

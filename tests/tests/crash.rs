@@ -8,7 +8,7 @@
 
 mod simulation_support;
 
-use simulation_support::statements::{PER_WINDOW, batch, check_current, statements};
+use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
 use simulation_support::statements::{registry, seeds, written};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Shared, SimulatedEnv};
@@ -25,8 +25,15 @@ use tidewheel_runtime::{Engine, RunOptions};
 use tidewheel_sql::plan::Program;
 use tidewheel_sql::{CompileContext, compile};
 
+/// After so many steps it is looked whether the process has died.
+const SLICE: usize = 1_000;
 /// Far more than a run takes.
 const STEPS_MAX: usize = 20_000_000;
+
+/// How far a clock is beside the true time, milliseconds.
+fn clock_error(random: &mut fastrand::Rng) -> i64 {
+    random.i64(-20_000..20_000)
+}
 
 /// What one seed decides.
 struct World {
@@ -44,14 +51,15 @@ impl World {
         let (rows, records) = script(&mut random);
         let shared = Shared::new(random.u64(..), records);
         let registry = registry(&shared);
+        let ttl = if random.bool() { TTL_SECONDS } else { 3_600 };
         let source = Arc::new(SourceText {
             name: "crash.sql".to_owned(),
-            text: statements(bounded),
+            text: statements(bounded, ttl),
         });
         let program = compile(&[source], &CompileContext::new(&registry))
             .unwrap_or_else(|errors| panic!("{errors}"));
         let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
-        let storage = Arc::new(SimulatedStorage::new(random.u64(..)));
+        let storage = Arc::new(SimulatedStorage::new(random.u64(..), &shared.death));
         let world = Self {
             random,
             shared,
@@ -66,6 +74,8 @@ impl World {
     /// A new process.
     fn start(&mut self) -> (Engine, Arc<Simulation>) {
         self.storage.faults.store(0, Relaxed);
+        self.shared.death.chance.store(0, Relaxed);
+        self.shared.death.dead.store(false, Relaxed);
         let storage: Arc<dyn Storage> = Arc::clone(&self.storage) as _;
         let store = CheckpointStore::new(storage, "simulated");
         let lease = Lease::claim(&store, Owner::default()).expect("no faults");
@@ -85,29 +95,56 @@ impl World {
         let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;
         let engine = Engine::start(&self.program, &self.env, executor, &options).expect("starts");
         self.storage.faults.store(self.random.u64(0..300), Relaxed);
-        self.shared
-            .clock_error_ms
-            .store(self.random.i64(-20_000..20_000), Relaxed);
+        // What is read again comes in other batches.
+        let chunk = [1, 12, 1_000][self.random.usize(0..3)];
+        self.shared.chunk.store(chunk, Relaxed);
+        let error = clock_error(&mut self.random);
+        self.shared.clock_error_ms.store(error, Relaxed);
         (engine, simulation)
     }
 
-    /// Runs for some steps, or to the end. True at the end.
+    /// Lets the process die at some step that is seen outside: between progress, notes and values,
+    /// between data and manifest, in the middle of an object.
+    fn let_die(&mut self) {
+        let chance = if self.random.bool() {
+            self.random.u64(1..6)
+        } else {
+            0
+        };
+        self.shared.death.chance.store(chance, Relaxed);
+    }
+
+    /// Runs for some steps, to the process's death or to the end. True at the end.
     fn run(&mut self, engine: &Engine, simulation: &Simulation, steps: usize) -> bool {
         let mut random = self.random.fork();
         let shared = Arc::clone(&self.shared);
         let storage = Arc::clone(&self.storage);
         let bounded = self.bounded;
-        simulation.run(steps, |wait| {
-            shared.pass(wait.max(Duration::from_millis(random.u64(1..80))));
-            let now = shared.now().as_secs();
-            if now >= SCRIPT as u64 {
-                shared.faults.store(0, Relaxed);
-                storage.faults.store(0, Relaxed);
+        let mut left = steps;
+        loop {
+            let slice = left.min(SLICE);
+            let done = simulation.run(slice, |wait| {
+                shared.pass(wait.max(Duration::from_millis(random.u64(1..80))));
+                let now = shared.now().as_secs();
+                if random.u32(0..2_000) == 0 {
+                    // Somebody has set the clock.
+                    let error = clock_error(&mut random);
+                    shared.clock_error_ms.store(error, Relaxed);
+                }
+                if now >= SCRIPT as u64 {
+                    shared.faults.store(0, Relaxed);
+                    storage.faults.store(0, Relaxed);
+                }
+                if !bounded && now > 420 {
+                    engine.stop();
+                }
+            });
+            left -= slice;
+            let dead = shared.death.dead.load(Relaxed);
+            if done || dead || left == 0 {
+                return done && !dead;
             }
-            if !bounded && now > 420 {
-                engine.stop();
-            }
-        })
+        }
     }
 }
 
@@ -123,11 +160,15 @@ fn run(seed: u64, bounded: bool) {
         // From the first steps of a start to long quiet runs.
         let magnitude = world.random.u32(1..6);
         let steps = world.random.usize(0..10_usize.pow(magnitude));
+        if crashes > 0 {
+            world.let_die();
+        }
         let done = world.run(&engine, &simulation, steps);
         if done || crashes == 0 {
             break (engine, simulation);
         }
         crashes -= 1;
+        world.shared.death.dead.store(true, Relaxed);
         if std::env::var_os("TIDEWHEEL_TRACE").is_some() {
             eprintln!(
                 "crash after {steps} steps at {:?}: {:?}",
@@ -137,11 +178,18 @@ fn run(seed: u64, bounded: bool) {
         }
         assert_eq!(engine.errors().len(), 0, "{:?}", engine.errors());
         simulation.crash();
+        if world.random.bool() {
+            // Nobody starts it again for a while.
+            let away = Duration::from_millis(world.random.u64(0..20_000));
+            world.shared.pass(away);
+        }
         if world.storage.is_empty() {
             // A run that no checkpoint was taken of begins anew, with new files.
             world.shared.appended.lock().expect("no panic").clear();
         }
     };
+    world.shared.death.chance.store(0, Relaxed);
+    world.shared.death.dead.store(false, Relaxed);
     assert!(
         world.run(&engine, &simulation, STEPS_MAX),
         "it does not end"

@@ -295,52 +295,80 @@ fn start(services: &Services, checkpoints: &Path) -> Child {
         .expect("starts")
 }
 
-/// `kill -9` at random instants: what stands in Redis in the end is as if nothing had happened.
-#[test]
-#[ignore = "a key that ran empty may stay: under work"]
-fn killed_at_any_instant_it_ends_as_the_reference_says() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
-        return;
+/// What happens at some instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// `kill -9` of Tidewheel, which starts again.
+    Process,
+    /// `kill -9` of Redis, which comes back after a while, with its data or without.
+    Redis { empty: bool },
+    /// `kill -9` of the broker, which comes back after a while.
+    Kafka,
+}
+
+impl Fault {
+    /// Does it. The child is one that lives afterwards.
+    fn happen(self, services: &Services, checkpoints: &Path, child: &mut Child, away: Duration) {
+        match self {
+            Self::Process => {
+                child.kill().expect("kills");
+                child.wait().expect("waits");
+                *child = start(services, checkpoints);
+            }
+            Self::Redis { empty } => {
+                services.kill_redis();
+                std::thread::sleep(away);
+                services.restart_redis(empty);
+            }
+            Self::Kafka => {
+                services.kill_kafka();
+                std::thread::sleep(away);
+                services.restart_kafka();
+            }
+        }
     }
-    let services = Services::start();
-    let records = records();
-    services.fill(TOPIC, PARTITIONS + 1, &records);
-    let wanted = normalise(expected(&records).values);
-    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
-    let kills: usize = wish.map_or(KILLS, |text| text.parse().expect("a number"));
-    let seed = fastrand::u64(..);
+}
+
+/// Runs the shipped queries over the topic, again and again until all faults have happened, each
+/// in the middle of a run. After each run Redis holds what the reference says of keys that `counts`
+/// chooses.
+fn run_with_faults(services: &Services, faults: &[Fault], counts: fn(&str) -> bool) {
+    let mut wanted = normalise(expected(&records()).values);
+    wanted.retain(|key, _| counts(key));
+    let seed = std::env::var("TIDEWHEEL_SEED").map_or_else(
+        |_| fastrand::u64(..),
+        |text| text.parse().expect("a number"),
+    );
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut killed, mut round) = (0, 0);
-    while killed < kills {
+    let (mut happened, mut round) = (0, 0);
+    while happened < faults.len() {
         round += 1;
         services.flush_redis();
-        let checkpoints = services.folder.join(format!("checkpoints_{round}"));
-        let mut recovered = Duration::ZERO;
-        loop {
-            let begin = Instant::now();
-            let mut child = start(&services, &checkpoints);
-            if killed < kills {
-                let wait = Duration::from_millis(random.u64(1..1_500));
-                while begin.elapsed() < wait && child.try_wait().expect("waits").is_none() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                if child.try_wait().expect("waits").is_none() {
-                    child.kill().expect("kills");
-                    child.wait().expect("waits");
-                    killed += 1;
-                    continue;
-                }
+        let checkpoints = services.folder.join(format!("checkpoints_{seed}_{round}"));
+        let mut child = start(services, &checkpoints);
+        let mut begin = Instant::now();
+        while let Some(fault) = faults.get(happened) {
+            let wait = Duration::from_millis(random.u64(1..1_500));
+            while begin.elapsed() < wait && child.try_wait().expect("waits").is_none() {
+                std::thread::sleep(Duration::from_millis(1));
             }
-            let status = child.wait().expect("waits");
-            assert!(status.success(), "it ends with {status}");
-            recovered = recovered.max(begin.elapsed());
-            break;
+            if child.try_wait().expect("waits").is_some() {
+                break;
+            }
+            let away = Duration::from_millis(random.u64(0..1_500));
+            fault.happen(services, &checkpoints, &mut child, away);
+            happened += 1;
+            begin = Instant::now();
         }
+        let status = child.wait().expect("waits");
+        assert!(status.success(), "seed {seed}: it ends with {status}");
+        let took = begin.elapsed();
         let (found, _) = services.redis_values();
-        let wrong = differences(&wanted, &normalise(found));
-        println!("{killed} kills by round {round}; its last run took {recovered:?}");
+        let mut found = normalise(found);
+        found.retain(|key, _| counts(key));
+        let wrong = differences(&wanted, &found);
+        println!("{happened} faults by round {round}; it ended {took:?} after the last one");
         let shown = wrong.len().min(SHOWN);
         assert!(
             wrong.is_empty(),
@@ -350,4 +378,50 @@ fn killed_at_any_instant_it_ends_as_the_reference_says() {
             wrong[..shown].join("\n")
         );
     }
+}
+
+/// A filled topic, and a Redis that has on disk whatever it has acknowledged.
+fn services() -> Services {
+    let services = Services::start();
+    services.save_redis();
+    services.fill(TOPIC, PARTITIONS + 1, &records());
+    services
+}
+
+fn kills() -> usize {
+    let wish = std::env::var("TIDEWHEEL_KILLS").ok();
+    wish.map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
+/// `kill -9` at random instants: what stands in Redis in the end is as if nothing had happened.
+#[test]
+fn killed_at_any_instant_it_ends_as_the_reference_says() {
+    if let Some(program) = missing() {
+        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+        return;
+    }
+    run_with_faults(&services(), &vec![Fault::Process; kills()], |_| true);
+}
+
+/// The same where Redis and the broker are killed as well.
+#[test]
+fn killed_together_with_redis_and_the_broker_it_ends_as_the_reference_says() {
+    if let Some(program) = missing() {
+        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+        return;
+    }
+    let services = services();
+    let faults = |count: usize, empty: bool| -> Vec<Fault> {
+        let fault = |number| match number % 4 {
+            1 => Fault::Redis { empty },
+            3 if !empty => Fault::Kafka,
+            _ => Fault::Process,
+        };
+        (0..count).map(fault).collect()
+    };
+    run_with_faults(&services, &faults(kills() / 2, false), |_| true);
+    // A Redis that comes back empty is given what is live: not the rows of windows that have
+    // closed, and not what was kept of sessions that are over.
+    let is_live = |key: &str| !key.starts_with("shop:2") && !key.starts_with("session:");
+    run_with_faults(&services, &faults(kills() / 2, true), is_live);
 }

@@ -32,7 +32,7 @@ fn run(seed: u64, bounded: bool) {
     let registry = registry(&shared);
     let source = Arc::new(SourceText {
         name: "simulation.sql".to_owned(),
-        text: statements(bounded),
+        text: statements(bounded, TTL_SECONDS),
     });
     let program = compile(&[source], &CompileContext::new(&registry))
         .unwrap_or_else(|errors| panic!("{errors}"));

@@ -49,7 +49,7 @@ impl Failure {
                 "the account may not do this; it needs its keys and tidewheel:progress:*, \
                  with 'ttl' on hashes and sorted sets +evalsha +script|load +pttl +pexpire, \
                  and with checkpoints tidewheel:epoch:*, +evalsha +script|load +get +set +hget \
-                 +hset +hgetall +exists"
+                 +hset +hgetall +exists +zadd +zrange +zremrangebyscore"
             }
             "WRONGTYPE" => {
                 "the key holds another type of value; delete it, or change the option 'key'"

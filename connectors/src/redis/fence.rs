@@ -33,6 +33,15 @@ for i = 2, #ARGV, 2 do
 end
 return added";
 
+/// Drops the members of `KEYS[1]` below the score `ARGV[2]`, then sets the score of `ARGV[4..]` to
+/// `ARGV[3]`, unless the epoch `KEYS[2]` is above `ARGV[1]`. Gives that epoch below zero, or 0.
+pub(super) const NOTE: &str = "\
+local at = tonumber(redis.call('GET', KEYS[2]) or '0')
+if at and at > tonumber(ARGV[1]) then return -at end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[2])
+for i = 4, #ARGV do redis.call('ZADD', KEYS[1], ARGV[3], ARGV[i]) end
+return 0";
+
 /// An owner as the server knows it.
 #[derive(Debug, Clone)]
 pub(super) struct Fence {

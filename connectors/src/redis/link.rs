@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::failure::{Failure, Failures};
-use super::fence::{CLAIM, Fence, RAISE};
+use super::fence::{CLAIM, Fence, NOTE, RAISE};
 use super::resp::Commands;
 use redis::{
     Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, TlsCertificates, Value, cmd,
@@ -57,6 +57,8 @@ pub(super) struct Link {
     pub(super) script: String,
     /// The same of the script that raises progress, where there is an owner.
     pub(super) raise_script: String,
+    /// The same of the script that notes keys.
+    pub(super) note_script: String,
 }
 
 impl Link {
@@ -112,6 +114,7 @@ impl Link {
             told: false,
             script: String::new(),
             raise_script: String::new(),
+            note_script: String::new(),
         })
     }
 
@@ -183,6 +186,7 @@ impl Link {
         }
         if let Some(fence) = self.fence.clone() {
             self.raise_script = load(&mut connection, RAISE).map_err(failed)?;
+            self.note_script = load(&mut connection, NOTE).map_err(failed)?;
             let epoch = claim(&mut connection, &fence).map_err(failed)?;
             if epoch > fence.owner.epoch {
                 return Err(fence.taken_over(epoch));

@@ -12,12 +12,16 @@
 //!   `offset:<source>:<partition>` for each partition (the next offset to be read) and a field
 //!   `frontier` (microseconds since the epoch). With checkpoints no field ever goes back. The
 //!   account needs access to that key.
+//! - **Notes.** Beside the progress of a query over other values, `<its key>#keys` holds the keys that
+//!   got a value since the oldest checkpoint: a sorted set of them (in hexadecimal digits, after
+//!   a check of eight bytes) by the number under which each was noted. They are written and
+//!   acknowledged before the values.
 //! - **One owner.** With checkpoints, connections are named `tidewheel:<pipeline>:<epoch>`. A new
 //!   owner raises the key `tidewheel:epoch:<pipeline>` to its epoch, then ends the connections
 //!   of owners before it (`CLIENT LIST`, `CLIENT KILL`), then writes. Whoever finds a higher epoch
 //!   there, when it connects or writes progress, stops for good. The account needs
 //!   `~tidewheel:epoch:* ~tidewheel:progress:* +script|load +evalsha +get +set +hget +hset +hgetall
-//!   +exists`; without `+info +client|setname +client|id +client|list +client|kill` it works, and
+//!   +exists +zadd +zrange +zremrangebyscore`; without `+info +client|setname +client|id +client|list +client|kill` it works, and
 //!   says that a flush of the owner before that is under way may still land.
 //! - **A server that lost its data** is seen by its `run_id` after a reconnect, and by the
 //!   progress key's absence; both answer [`tidewheel_core::SinkError::Rewrite`].

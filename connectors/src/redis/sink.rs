@@ -142,13 +142,7 @@ impl RedisSink {
             .run(&self.commands, &mut failures, |_, number| added = number)
             .map_err(|broken| broken.into_sink_error())?;
         self.finish(failures)?;
-        if let Some(fence) = self.link.fence()
-            && added < 0
-        {
-            let failure = fence.taken_over(added.unsigned_abs());
-            self.link.drop_connection();
-            return Err(failure.into_sink_error());
-        }
+        self.stop_behind(added)?;
         // The reply says how many fields were new. More than this sink adds: the key was gone,
         // and the values with it (FLUSHALL, or an eviction).
         let expected = self
@@ -168,6 +162,55 @@ impl RedisSink {
             self.link.drop_connection();
         }
         failures.into_result()
+    }
+
+    /// Runs the script that notes keys.
+    fn write_notes(
+        &mut self,
+        keys: &[Vec<u8>],
+        number: u64,
+        drop_below: Option<u64>,
+    ) -> Result<(), SinkError> {
+        let Some(fence) = self.link.fence() else {
+            return Ok(());
+        };
+        let notes = progress::notes_key(&self.progress_key);
+        self.commands.clear();
+        self.commands.begin(8 + keys.len(), 0);
+        for arg in [
+            "EVALSHA",
+            &self.link.note_script,
+            "2",
+            &notes,
+            &fence.key,
+            &fence.owner.epoch.to_string(),
+            &drop_below.unwrap_or(0).to_string(),
+            &number.to_string(),
+        ] {
+            self.commands.arg(arg.as_bytes());
+        }
+        for key in keys {
+            self.commands.arg(progress::member(key).as_bytes());
+        }
+        let mut failures = Failures::default();
+        let mut epoch = 0;
+        self.link
+            .run(&self.commands, &mut failures, |_, number| epoch = number)
+            .map_err(|broken| broken.into_sink_error())?;
+        self.finish(failures)?;
+        self.stop_behind(epoch)
+    }
+
+    /// Stops where a script answered with a later owner's epoch, below zero.
+    fn stop_behind(&mut self, answer: i64) -> Result<(), SinkError> {
+        match self.link.fence() {
+            Some(fence) if answer < 0 => {
+                let failure = fence.taken_over(answer.unsigned_abs());
+                self.link.drop_connection();
+                Err(failure.into_sink_error())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write_rows(&mut self, batch: &ChangeBatch) -> Result<(), SinkError> {
@@ -223,6 +266,30 @@ impl Sink for RedisSink {
                 .map(|(name, text)| (name.as_str(), text.as_str())),
         );
         Ok(self.progress.clone())
+    }
+
+    fn note(
+        &mut self,
+        keys: &[Vec<u8>],
+        number: u64,
+        drop_below: Option<u64>,
+    ) -> Result<(), SinkError> {
+        self.connect()?;
+        self.write_notes(keys, number, drop_below)
+    }
+
+    fn noted(&mut self) -> Result<Vec<Vec<u8>>, SinkError> {
+        self.connect()?;
+        let mut command = cmd("ZRANGE");
+        command
+            .arg(progress::notes_key(&self.progress_key))
+            .arg(0)
+            .arg(-1);
+        let members: Vec<String> = self.link.ask(&command).map_err(Failure::into_sink_error)?;
+        Ok(members
+            .iter()
+            .filter_map(|member| progress::note(member))
+            .collect())
     }
 }
 

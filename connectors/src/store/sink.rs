@@ -1,7 +1,8 @@
 //! The connector: tables of one store share its writer.
 
+use super::op::Op;
 use super::rows::{self, Rows};
-use super::{StoreError, StoreWriter, Value};
+use super::{NEVER, StoreError, StoreWriter, Value};
 use crate::fsync::Fsync;
 use crate::progress;
 use crate::redis::config::Config;
@@ -172,6 +173,47 @@ impl Sink for StoreSink {
 
     fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
         Ok(self.known(&self.writer.lock()))
+    }
+
+    fn note(
+        &mut self,
+        keys: &[Vec<u8>],
+        number: u64,
+        drop_below: Option<u64>,
+    ) -> Result<(), SinkError> {
+        let (key, now_ms) = (progress::notes_key(&self.progress_key), self.env.wall_ms());
+        let mut writer = self.writer.lock();
+        let mut ops = Vec::new();
+        if let (Some(below), Some(entry)) = (drop_below, writer.get(&key, now_ms))
+            && let Value::Sorted(members) = &entry.value
+        {
+            let needless = members.iter().filter(|(_, score)| **score < below as f64);
+            ops.extend(needless.map(|(member, _)| Op::SortedDelete {
+                key: key.clone(),
+                member: member.clone(),
+            }));
+        }
+        ops.extend(keys.iter().map(|note| Op::SortedSet {
+            key: key.clone(),
+            member: progress::member(note),
+            score: number as f64,
+            expire_ms: NEVER,
+        }));
+        writer
+            .write(now_ms, ops)
+            .map_err(|error| sink_error(&error))
+    }
+
+    fn noted(&mut self) -> Result<Vec<Vec<u8>>, SinkError> {
+        let (key, writer) = (progress::notes_key(&self.progress_key), self.writer.lock());
+        let members = match writer.get(&key, self.env.wall_ms()).map(|e| &e.value) {
+            Some(Value::Sorted(members)) => members,
+            _ => return Ok(Vec::new()),
+        };
+        Ok(members
+            .keys()
+            .filter_map(|member| progress::note(member))
+            .collect())
     }
 }
 

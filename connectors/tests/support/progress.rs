@@ -4,7 +4,7 @@
 
 use crate::tables::{Col, open, open_owned, owned, table, try_request, upserts};
 use arrow::datatypes::DataType::{Int64, Utf8};
-use tidewheel_core::{ChangeBatch, Progress, SinkRequest, TableSpec};
+use tidewheel_core::{ChangeBatch, Progress, Sink, SinkRequest, TableSpec};
 
 pub fn features(connector: &str, place: (&str, &str)) -> TableSpec {
     let options = [
@@ -64,4 +64,43 @@ pub fn is_read_back_and_never_goes_back(table: &TableSpec) {
     };
     assert_eq!(try_request(&other).expect("opens").progress(), Ok(None));
     assert_eq!(open(table).progress(), Ok(None));
+}
+
+/// The same for both stores.
+pub fn notes_stay_until_they_are_dropped(table: &TableSpec) {
+    let keys = |keys: &[&str]| -> Vec<Vec<u8>> {
+        let bytes = keys.iter().map(|key| key.as_bytes().to_vec());
+        bytes.collect()
+    };
+    let sorted = |sink: &mut dyn Sink| {
+        let mut keys = sink.noted().expect("answers");
+        keys.sort();
+        keys
+    };
+    let mut sink = open_owned(table, 1, None);
+    assert_eq!(sink.noted(), Ok(Vec::new()));
+    // Bytes of any kind.
+    let odd = vec![0, 255, b'\n', 0];
+    sink.note(&[odd.clone(), b"a".to_vec()], 5, None)
+        .expect("noted");
+    sink.note(&keys(&["b", "c"]), 6, None).expect("noted");
+    drop(sink);
+    let mut sink = open_owned(table, 2, None);
+    let all = [vec![odd], keys(&["a", "b", "c"])].concat();
+    assert_eq!(sorted(&mut *sink), all);
+    // What is noted again counts from then on.
+    sink.note(&keys(&["a"]), 7, Some(6)).expect("noted");
+    assert_eq!(sorted(&mut *sink), keys(&["a", "b", "c"]));
+    sink.note(&keys(&["d"]), 1_764_000_000_000, Some(7))
+        .expect("noted");
+    drop(sink);
+    let mut sink = open_owned(table, 2, None);
+    assert_eq!(sorted(&mut *sink), keys(&["a", "d"]));
+    drop(sink);
+    let other = SinkRequest {
+        query: "other".to_owned(),
+        ..owned(table, 2, None)
+    };
+    let mut other = try_request(&other).expect("opens");
+    assert_eq!(other.noted(), Ok(Vec::new()), "another query");
 }

@@ -260,6 +260,28 @@ pub trait Sink: Send {
     fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
         Ok(None)
     }
+    /// Notes keys, as bytes that only the engine reads, under a number that grows: values of them
+    /// may be written from now on. With `drop_below`, notes under lower numbers are dropped; a key
+    /// that is noted again has the later number. A store that remembers progress keeps notes
+    /// beside it, where they are lost with the values and not without them; others keep none.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn note(
+        &mut self,
+        _keys: &[Vec<u8>],
+        _number: u64,
+        _drop_below: Option<u64>,
+    ) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// The keys that were noted for this query, by whoever wrote its values last, and not dropped.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn noted(&mut self) -> Result<Vec<Vec<u8>>, SinkError> {
+        Ok(Vec::new())
+    }
     /// Makes all that was written durable, and says where the store is, for
     /// [`SinkRequest::resume`]. Empty where it has no place to go back to.
     ///

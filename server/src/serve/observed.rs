@@ -232,6 +232,16 @@ impl ObservedSink {
             Inner::Later(_) => Err(SinkError::Fatal("the table is not open".to_owned())),
         }
     }
+
+    fn failed(&mut self, error: &SinkError) {
+        self.times.failures.fetch_add(1, Relaxed);
+        // What no retry mends ends the query; the engine says so.
+        if !self.away && !matches!(error, SinkError::Fatal(_)) {
+            self.away = true;
+            self.taps
+                .note(&self.place, &self.id, Some(&error.to_string()));
+        }
+    }
 }
 
 impl Sink for ObservedSink {
@@ -250,15 +260,7 @@ impl Sink for ObservedSink {
                     self.taps.note(&self.place, &self.id, None);
                 }
             }
-            Err(error) => {
-                self.times.failures.fetch_add(1, Relaxed);
-                // What no retry mends ends the query; the engine says so.
-                if !self.away && !matches!(error, SinkError::Fatal(_)) {
-                    self.away = true;
-                    self.taps
-                        .note(&self.place, &self.id, Some(&error.to_string()));
-                }
-            }
+            Err(error) => self.failed(error),
         }
         written
     }
@@ -281,6 +283,26 @@ impl Sink for ObservedSink {
         match &mut self.inner {
             Inner::Open(sink) => sink.progress(),
             Inner::Later(_) => Ok(None),
+        }
+    }
+
+    fn note(
+        &mut self,
+        keys: &[Vec<u8>],
+        number: u64,
+        drop_below: Option<u64>,
+    ) -> Result<(), SinkError> {
+        let noted = self.open()?.note(keys, number, drop_below);
+        if let Err(error) = &noted {
+            self.failed(error);
+        }
+        noted
+    }
+
+    fn noted(&mut self) -> Result<Vec<Vec<u8>>, SinkError> {
+        match &mut self.inner {
+            Inner::Open(sink) => sink.noted(),
+            Inner::Later(_) => Ok(Vec::new()),
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
 pub mod oracle;
+pub mod sink;
 pub mod statements;
 pub mod storage;
 pub mod world;

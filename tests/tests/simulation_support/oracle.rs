@@ -218,6 +218,84 @@ pub const CURRENT: &[Current] = &[
         },
         nothing: &[],
     },
+    Current {
+        table: "all_rows",
+        columns: "k STRING, c BIGINT",
+        options: "'on-empty' = 'delete', 'state-ttl' = '1 h'",
+        select: "SELECT 'all', SUM(c) FROM ( \
+                   SELECT k, COUNT(*) AS c FROM events GROUP BY k)",
+        expected: |rows, _| {
+            let count = |rows: &[Row]| BTreeMap::from([("c".to_owned(), rows.len().to_string())]);
+            Table::from([("all".to_owned(), count(rows))])
+        },
+        nothing: &[],
+    },
+    // Groups over short windows come and go between a checkpoint and a crash.
+    Current {
+        table: "short_sums",
+        columns: "k STRING, c BIGINT, n BIGINT",
+        options: "'on-empty' = 'zero'",
+        select: "SELECT k, SUM(c), COUNT(*) FROM ( \
+                   SELECT k, s, window_start, window_end, COUNT(*) AS c \
+                   FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '3' SECOND)) \
+                   GROUP BY k, s, window_start, window_end) \
+                 GROUP BY k, window_start, window_end",
+        expected: |rows, now| {
+            by_key(&inside(rows, hop(1, 3, now)), |rows| {
+                let s: BTreeSet<_> = rows.iter().map(|row| row.s).collect();
+                vec![("c", Some(rows.len() as i64)), ("n", Some(s.len() as i64))]
+            })
+        },
+        nothing: &[("n", "0")],
+    },
+    // The groups are values: which ones there were depends on every row and on every moment.
+    Current {
+        table: "keys_by_count",
+        columns: "k STRING, n BIGINT",
+        options: "'on-empty' = 'delete'",
+        select: "SELECT CAST(c AS STRING), COUNT(*) FROM ( \
+                   SELECT k, window_start, window_end, COUNT(*) AS c \
+                   FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '8' SECOND)) \
+                   WHERE k IS NOT NULL GROUP BY k, window_start, window_end) \
+                 GROUP BY c, window_start, window_end",
+        expected: |rows, now| {
+            let rows = inside(rows, hop(2, 8, now));
+            let mut table = Table::new();
+            let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+            for rows in keys(&rows).values() {
+                *counts.entry(rows.len()).or_default() += 1;
+            }
+            for (count, keys) in counts {
+                let values = BTreeMap::from([("n".to_owned(), keys.to_string())]);
+                table.insert(count.to_string(), values);
+            }
+            table
+        },
+        nothing: &[],
+    },
+    Current {
+        table: "first_now",
+        columns: "k STRING, c BIGINT",
+        options: "'on-empty' = 'delete'",
+        select: "SELECT k, c FROM ( \
+                   SELECT k, c, ROW_NUMBER() OVER \
+                     (PARTITION BY window_start, window_end ORDER BY c DESC, k) AS place FROM ( \
+                     SELECT k, window_start, window_end, COUNT(*) AS c \
+                     FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND)) \
+                     WHERE k IS NOT NULL GROUP BY k, window_start, window_end)) \
+                 WHERE place <= 1",
+        expected: |rows, now| {
+            let rows = inside(rows, hop(1, 4, now));
+            let keys = keys(&rows).into_iter();
+            let first = keys.max_by(|a, b| a.1.len().cmp(&b.1.len()).then(b.0.cmp(a.0)));
+            let row = |(key, rows): (&str, Vec<&Row>)| {
+                let values = BTreeMap::from([("c".to_owned(), rows.len().to_string())]);
+                (key.to_owned(), values)
+            };
+            first.into_iter().map(row).collect()
+        },
+        nothing: &[],
+    },
 ];
 
 /// The window of a HOP whose end is the first after `now`.

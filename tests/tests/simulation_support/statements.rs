@@ -80,7 +80,9 @@ pub const PER_WINDOW: &[PerWindow] = &[
     },
 ];
 
-pub fn statements(bounded: bool) -> String {
+/// `ttl` of tables with a row a key is in seconds: a short one has to be renewed in time, a long
+/// one shows what was left behind.
+pub fn statements(bounded: bool, ttl: i64) -> String {
     // In an unbounded run idle partitions do not wait for one another: nothing is to be late.
     let bound = if bounded { 6 } else { 86_400 };
     let mut text = format!(
@@ -91,11 +93,19 @@ pub fn statements(bounded: bool) -> String {
     for query in CURRENT {
         text.push_str(&format!(
             "CREATE TABLE {} ({}, PRIMARY KEY (k) NOT ENFORCED) \
-             WITH ('connector' = 'memory', 'ttl' = '{TTL_SECONDS} s', {});\n\
+             WITH ('connector' = 'memory', 'ttl' = '{ttl} s', {});\n\
              INSERT INTO {} {};\n",
             query.table, query.columns, query.options, query.table, query.select
         ));
     }
+    // The end of the window that each value was computed for shows the frontier that it is of.
+    text.push_str(
+        "CREATE TABLE clock (k STRING, c BIGINT, e TIMESTAMP(3), PRIMARY KEY (k) NOT ENFORCED) \
+         WITH ('connector' = 'memory');\n\
+         INSERT INTO clock SELECT k, COUNT(*), window_end \
+         FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) \
+         GROUP BY k, window_start, window_end;\n",
+    );
     if bounded {
         for query in PER_WINDOW {
             text.push_str(&format!(

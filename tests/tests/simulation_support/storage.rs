@@ -1,7 +1,8 @@
 //! A store of checkpoints in memory that fails, tears objects, and loses nothing else.
 
-use std::sync::Mutex;
+use super::world::Death;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use tidewheel_checkpoint::{MemoryStorage, Storage, StorageError};
 
 pub struct SimulatedStorage {
@@ -9,14 +10,16 @@ pub struct SimulatedStorage {
     random: Mutex<fastrand::Rng>,
     /// Per mille of calls that fail.
     pub faults: AtomicU64,
+    death: Arc<Death>,
 }
 
 impl SimulatedStorage {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, death: &Arc<Death>) -> Self {
         Self {
             inner: MemoryStorage::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             faults: AtomicU64::new(0),
+            death: Arc::clone(death),
         }
     }
 
@@ -34,7 +37,8 @@ impl SimulatedStorage {
     }
 
     fn fails(&self) -> bool {
-        self.random.lock().unwrap().u64(0..1_000) < self.faults.load(Relaxed)
+        self.death.strikes()
+            || self.random.lock().unwrap().u64(0..1_000) < self.faults.load(Relaxed)
     }
 }
 
@@ -44,6 +48,10 @@ fn away() -> StorageError {
 
 impl Storage for SimulatedStorage {
     fn put(&self, name: &str, mut bytes: Vec<u8>) -> Result<(), StorageError> {
+        if self.death.strikes() {
+            return Err(away());
+        }
+        // It may also die while the object is on its way, or before it hears of it.
         if !self.fails() {
             return self.inner.put(name, bytes);
         }

@@ -1,16 +1,14 @@
 //! A simulated world: a clock that only the test moves, a source and a sink in memory.
 
-use arrow::array::Array;
+use super::sink::{Late, MemorySink, Put};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidewheel_core::change::NO_EXPIRY;
 use tidewheel_core::raw::{Framing, RecordMeta};
-use tidewheel_core::text::{write_json, write_value};
 use tidewheel_core::{
-    ChangeBatch, Connector, ConnectorError, Env, Op, Progress, RawChunk, Registry, Sink, SinkError,
-    SinkRequest, Source, SourceError, SourceEvent, SourceRequest, TableSpec,
+    Connector, ConnectorError, Env, Progress, RawChunk, Registry, Sink, SinkRequest, Source,
+    SourceError, SourceEvent, SourceRequest, TableSpec,
 };
 
 /// 2024-03-01T00:00:00Z, in milliseconds: the wall clock at the start.
@@ -35,6 +33,33 @@ pub struct Stored {
 /// Primary key as JSON, then the column's name.
 pub type Place = (String, String);
 
+/// Columns that only grow, key by key, as long as no reader sees a value of fewer rows, or of an
+/// earlier frontier, than one that it could have seen before.
+const GROWING: [(&str, &str); 3] = [("lifetime", "c"), ("clock", "e"), ("all_rows", "c")];
+
+/// Decides at which instant the process dies: from then on nothing outside changes any more.
+#[derive(Default)]
+pub struct Death {
+    /// Per mille of the steps outside at which it dies.
+    pub chance: AtomicU64,
+    /// It is dead.
+    pub dead: AtomicBool,
+    random: Mutex<Option<fastrand::Rng>>,
+}
+
+impl Death {
+    /// Whether the process is dead by now. Asked before and after each step that is seen outside.
+    pub fn strikes(&self) -> bool {
+        let chance = self.chance.load(Relaxed);
+        if chance > 0 && !self.dead.load(Relaxed) {
+            let mut random = self.random.lock().unwrap();
+            let strikes = random.as_mut().unwrap().u64(0..1_000) < chance;
+            self.dead.store(strikes, Relaxed);
+        }
+        self.dead.load(Relaxed)
+    }
+}
+
 #[derive(Default)]
 pub struct Shared {
     micros: AtomicU64,
@@ -44,14 +69,26 @@ pub struct Shared {
     pub clock_error_ms: AtomicI64,
     /// What sinks remember of their progress, by query.
     pub progress: Mutex<BTreeMap<String, Progress>>,
+    /// Keys that sinks were told to note, by query, with the number that each has.
+    pub notes: Mutex<BTreeMap<String, BTreeMap<Vec<u8>, u64>>>,
     /// Per mille of the sink's writes that fail; 0: none.
     pub faults: AtomicU64,
+    /// Most records that the source gives at once, less one.
+    pub chunk: AtomicU64,
     /// The source is away.
-    pub away: std::sync::atomic::AtomicBool,
+    pub away: AtomicBool,
     /// Keyed tables.
     pub tables: Mutex<BTreeMap<String, BTreeMap<Place, Stored>>>,
     /// Append-only tables: rows as JSON objects.
     pub appended: Mutex<BTreeMap<String, Vec<String>>>,
+    /// Writes that timed out at the client, and that the server still carries out.
+    pub late: Mutex<Vec<Late>>,
+    /// How many of them were carried out.
+    pub late_done: AtomicU64,
+    /// When the process dies.
+    pub death: Arc<Death>,
+    /// By table and key, the highest value that a reader may have seen in a column that only grows.
+    highest: Mutex<BTreeMap<(String, String), String>>,
     random: Mutex<Option<fastrand::Rng>>,
 }
 
@@ -60,6 +97,11 @@ impl Shared {
         Arc::new(Self {
             partitions: Mutex::new(partitions),
             random: Mutex::new(Some(fastrand::Rng::with_seed(seed))),
+            chunk: AtomicU64::new(12),
+            death: Arc::new(Death {
+                random: Mutex::new(Some(fastrand::Rng::with_seed(!seed))),
+                ..Death::default()
+            }),
             ..Self::default()
         })
     }
@@ -70,6 +112,48 @@ impl Shared {
 
     pub fn pass(&self, time: Duration) {
         self.micros.fetch_add(time.as_micros() as u64, Relaxed);
+        let now = self.now();
+        let mut late = self.late.lock().unwrap();
+        while let Some(at) = late.iter().position(|late| late.due <= now) {
+            let late = late.remove(at);
+            self.late_done.fetch_add(1, Relaxed);
+            self.apply(&late.table, &late.put);
+        }
+    }
+
+    /// The server carries a write out.
+    pub fn apply(&self, table: &str, put: &Put) {
+        let mut tables = self.tables.lock().unwrap();
+        let stored = tables.entry(table.to_owned()).or_default();
+        for (column, value) in &put.values {
+            if GROWING.contains(&(table, column.as_str())) {
+                self.check_grows(table, &put.key, value.as_deref());
+            }
+            let place = (put.key.clone(), column.clone());
+            match value {
+                None => stored.remove(&place),
+                Some(value) => {
+                    let expires = put.live_ms.map(|live| self.wall_ms() + live);
+                    let value = value.clone();
+                    stored.insert(place, Stored { value, expires })
+                }
+            };
+        }
+    }
+
+    fn check_grows(&self, table: &str, key: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        let mut highest = self.highest.lock().unwrap();
+        let highest = highest
+            .entry((table.to_owned(), key.to_owned()))
+            .or_default();
+        // Numbers of the same length, and times, are in the order of their texts.
+        let order = |text: &str| (text.len(), text.to_owned());
+        assert!(
+            order(value) >= order(&*highest),
+            "{table}: {key} went from {highest} back to {value}"
+        );
+        value.clone_into(highest);
     }
 
     pub fn wall_ms(&self) -> i64 {
@@ -181,15 +265,7 @@ impl Connector for Memory {
             assert!(lines.len() as u64 >= u64::from_le_bytes(length));
             lines.truncate(u64::from_le_bytes(length) as usize);
         }
-        Ok(Box::new(MemorySink {
-            shared: Arc::clone(&self.0),
-            ttl: request.table.options.duration("ttl")?,
-            lossy: request.table.options.boolean("lossy")? != Some(false),
-            table: request.table.clone(),
-            query: request.query.clone(),
-            writes: 0,
-            outage: Duration::ZERO,
-        }))
+        Ok(Box::new(MemorySink::new(&self.0, request)?))
     }
 }
 
@@ -235,7 +311,7 @@ impl Source for MemorySource {
             let partition = ready[self.shared.random(ready.len() as u64) as usize];
             self.told[partition] = None;
             let (mut data, mut ranges, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..=self.shared.random(12) {
+            for _ in 0..=self.shared.random(self.shared.chunk.load(Relaxed)) {
                 let Some(record) = next(partition, self.offsets[partition]) else {
                     break;
                 };
@@ -282,158 +358,5 @@ impl Source for MemorySource {
 
     fn is_bounded(&self) -> bool {
         self.bounded
-    }
-}
-
-struct MemorySink {
-    shared: Arc<Shared>,
-    table: TableSpec,
-    query: String,
-    ttl: Option<Duration>,
-    /// It may lose everything.
-    lossy: bool,
-    writes: u64,
-    /// Until when it is away.
-    outage: Duration,
-}
-
-impl MemorySink {
-    /// Progress never goes back.
-    fn remember(&self, progress: &Progress) {
-        let mut known = self.shared.progress.lock().unwrap();
-        if let Some(before) = known.get(&self.query) {
-            assert!(
-                progress.frontier >= before.frontier,
-                "{}: F went back",
-                self.query
-            );
-            for (table, partition, offset) in &before.offsets {
-                let mut offsets = progress.offsets.iter();
-                let now = offsets.find(|(t, p, _)| t == table && p == partition);
-                assert!(
-                    now.is_some_and(|(.., now)| now >= offset),
-                    "{}: progress went back",
-                    self.query
-                );
-            }
-        }
-        known.insert(self.query.clone(), progress.clone());
-    }
-
-    fn write_row(&mut self, batch: &ChangeBatch, row: usize) {
-        let schema = &self.table.schema;
-        let names: Vec<&str> = batch
-            .columns
-            .iter()
-            .map(|column| schema.field(*column).name().as_str())
-            .collect();
-        let text = |at: usize| {
-            let mut text = String::new();
-            write_value(&mut text, batch.rows.column(at).as_ref(), row);
-            text
-        };
-        if self.table.is_append_only() {
-            let mut line = String::from("{");
-            for (at, name) in names.iter().enumerate() {
-                let separator = if at == 0 { "" } else { "," };
-                line.push_str(&format!("{separator}\"{name}\":"));
-                write_json(&mut line, batch.rows.column(at).as_ref(), row);
-            }
-            line.push('}');
-            let mut appended = self.shared.appended.lock().unwrap();
-            appended
-                .entry(self.table.name.clone())
-                .or_default()
-                .push(line);
-            return;
-        }
-        let is_key = |at: usize| self.table.primary_key.contains(&batch.columns[at]);
-        let key: Vec<String> = (0..names.len())
-            .filter(|at| is_key(*at))
-            .map(&text)
-            .collect();
-        let key = key.join("|");
-        let live_ms = batch.live_ms[row];
-        let expires = self.ttl.filter(|_| live_ms != NO_EXPIRY);
-        let expires = expires.map(|ttl| self.shared.wall_ms() + live_ms + ttl.as_millis() as i64);
-        let mut tables = self.shared.tables.lock().unwrap();
-        let table = tables.entry(self.table.name.clone()).or_default();
-        for at in (0..names.len()).filter(|at| !is_key(*at)) {
-            let place = (key.clone(), names[at].to_owned());
-            if self.table.name == "lifetime" && names[at] == "c" {
-                // It only grows, as long as nothing is lost.
-                let number = |value: &str| value.parse::<i64>().unwrap();
-                let before = table.get(&place).map(|stored| number(&stored.value));
-                let now = (batch.ops[row] == Op::Upsert).then(|| number(&text(at)));
-                assert!(now >= before, "{key} went from {before:?} to {now:?}");
-            }
-            if batch.ops[row] == Op::Delete {
-                table.remove(&place);
-            } else if batch.is_changed(row, at) {
-                if batch.rows.column(at).is_null(row) {
-                    table.remove(&place);
-                } else {
-                    let value = text(at);
-                    table.insert(place, Stored { value, expires });
-                }
-            }
-        }
-    }
-}
-
-impl Sink for MemorySink {
-    fn write(&mut self, batch: &ChangeBatch, progress: &Progress) -> Result<(), SinkError> {
-        assert_eq!(batch.rows.num_rows(), batch.len());
-        let away = || SinkError::Retry("simulated".to_owned());
-        if self.shared.now() < self.outage {
-            return Err(away());
-        }
-        if !progress.offsets.is_empty() {
-            self.remember(progress);
-        }
-        let fault = self.shared.random(1_000) < self.shared.faults.load(Relaxed);
-        if fault && !self.table.is_append_only() {
-            // Part of it arrives, and for a while nothing does.
-            let some = self.shared.random(batch.len() as u64 + 1) as usize;
-            (0..some).for_each(|row| self.write_row(batch, row));
-            match self.shared.random(3) {
-                0 => {
-                    self.outage =
-                        self.shared.now() + Duration::from_millis(self.shared.random(9_000))
-                }
-                1 if self.lossy => {
-                    let mut tables = self.shared.tables.lock().unwrap();
-                    tables.insert(self.table.name.clone(), BTreeMap::new());
-                    return Err(SinkError::Rewrite("simulated".to_owned()));
-                }
-                _ => {}
-            }
-            return Err(away());
-        }
-        (0..batch.len()).for_each(|row| self.write_row(batch, row));
-        self.writes += batch.len() as u64;
-        Ok(())
-    }
-
-    fn writes(&self) -> u64 {
-        self.writes
-    }
-
-    fn progress(&mut self) -> Result<Option<Progress>, SinkError> {
-        if self.shared.now() < self.outage || self.shared.random(4) == 0 {
-            self.outage = self.shared.now() + Duration::from_millis(self.shared.random(2_000));
-            return Err(SinkError::Retry("simulated".to_owned()));
-        }
-        let progress = self.shared.progress.lock().unwrap();
-        Ok(progress.get(&self.query).cloned())
-    }
-
-    fn position(&mut self) -> Result<Vec<u8>, SinkError> {
-        if !self.table.is_append_only() {
-            return Ok(Vec::new());
-        }
-        let appended = self.shared.appended.lock().unwrap();
-        let lines = appended.get(&self.table.name).map_or(0, Vec::len);
-        Ok((lines as u64).to_le_bytes().to_vec())
     }
 }

@@ -100,6 +100,45 @@ impl Services {
         }
     }
 
+    fn place(&self, name: &str) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
+
+    /// Makes the Redis server one that has on disk whatever it has acknowledged.
+    pub(crate) fn save_redis(&self) {
+        self.kill_redis();
+        self.restart_redis(true);
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_redis(&self) {
+        run("redis.sh", &["kill", &self.place("redis")]);
+    }
+
+    /// Starts the Redis server again, with its data or empty.
+    pub(crate) fn restart_redis(&self, empty: bool) {
+        let (port, place) = (self.redis.to_string(), self.place("redis"));
+        if empty {
+            std::fs::remove_dir_all(&place).expect("removes");
+        }
+        let saves = ["--appendonly", "yes", "--appendfsync", "always"];
+        run(
+            "redis.sh",
+            &[&["start", &port, &place], &saves[..]].concat(),
+        );
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_kafka(&self) {
+        run("kafka.sh", &["kill", &self.place("kafka")]);
+    }
+
+    /// Starts the broker again, with its data.
+    pub(crate) fn restart_kafka(&self) {
+        let port = self.kafka.to_string();
+        run("kafka.sh", &["start", &port, &self.place("kafka")]);
+    }
+
     /// The broker's address.
     pub(crate) fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.kafka)

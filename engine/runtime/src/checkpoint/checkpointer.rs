@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewheel_checkpoint::{CheckpointStore, Lease, Manifest, Name};
+use tidewheel_checkpoint::{CheckpointStore, Lease, Manifest, Name, StorageError};
 use tidewheel_core::Env;
 
 /// How often the task looks around.
@@ -183,10 +183,22 @@ impl Checkpointer {
         tracing::debug!(checkpoint = %name, bytes = written, full, "a checkpoint was written");
         self.last = Some(manifest);
         if self.number.is_multiple_of(SWEEP_EVERY)
-            && let Err(error) = self.options.store.retain(self.options.keep)
+            && let Err(error) = self.sweep(epoch)
         {
             tracing::warn!(%error, "old checkpoints could not be removed; tried again later");
         }
+    }
+
+    /// Removes old checkpoints.
+    fn sweep(&self, epoch: u64) -> Result<(), StorageError> {
+        let store = &self.options.store;
+        store.retain(self.options.keep)?;
+        if let Some(oldest) = store.names()?.first()
+            && oldest.epoch == epoch
+        {
+            self.status.set_oldest(oldest.number);
+        }
+        Ok(())
     }
 }
 

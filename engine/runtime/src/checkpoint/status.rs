@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How checkpoints go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,17 +40,34 @@ pub struct CheckpointStatus {
 
 /// A status that tasks fill.
 #[derive(Debug, Default)]
-pub struct SharedStatus(Mutex<CheckpointStatus>);
+pub struct SharedStatus {
+    status: Mutex<CheckpointStatus>,
+    /// The number of the oldest checkpoint that is left, where all are this process's; else 0.
+    oldest: AtomicU64,
+}
 
 impl SharedStatus {
     /// The status now.
     #[must_use]
     pub fn get(&self) -> CheckpointStatus {
-        self.0.lock().clone()
+        self.status.lock().clone()
     }
 
     /// Changes it.
     pub fn change(&self, change: impl FnOnce(&mut CheckpointStatus)) {
-        change(&mut self.0.lock());
+        change(&mut self.status.lock());
+    }
+
+    /// The number of the oldest checkpoint that is left, where all that are left were made by this
+    /// process.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        let oldest = self.oldest.load(Relaxed);
+        (oldest > 0).then_some(oldest)
+    }
+
+    /// Sets what [`Self::oldest`] gives.
+    pub fn set_oldest(&self, number: u64) {
+        self.oldest.store(number, Relaxed);
     }
 }

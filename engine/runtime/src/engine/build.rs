@@ -170,7 +170,7 @@ impl State {
             Arc::clone(&shared.give_up),
         );
         if shared.options.checkpoints.is_some() {
-            task = task.with_progress();
+            task = task.with_progress(new.fingerprint, &shared.checkpoints);
         }
         if new.gated {
             task = task.restarted(new.saved_sink.as_ref())?;

@@ -16,6 +16,15 @@ use tidewheel_core::{ChangeBatch, Op};
 use tidewheel_kernel::spec::WindowKind;
 use tidewheel_sql::plan::OnEmpty;
 
+/// Changes of a sink.
+#[derive(Debug)]
+pub struct Finished {
+    /// The changes.
+    pub batch: ChangeBatch,
+    /// Rows of the batch with values of keys that had none in the sink, as far as is known.
+    pub made: Vec<u32>,
+}
+
 /// Turns a query's last rows into changes of its sink.
 pub struct Finisher {
     chain: Arc<Chain>,
@@ -100,7 +109,7 @@ impl Finisher {
         rows: &Upserts,
         frontier: EventTime,
         stats: &Stats,
-    ) -> Result<Option<ChangeBatch>, EngineError> {
+    ) -> Result<Option<Finished>, EngineError> {
         let numbered = self.chain.current && !rows.slots.is_empty();
         let hashes = if numbered {
             hash_columns(&rows.batch)
@@ -117,6 +126,7 @@ impl Finisher {
         let mut ops = Vec::with_capacity(rows.fates.len());
         let mut live_ms = Vec::with_capacity(rows.fates.len());
         let mut changed = Vec::with_capacity(rows.fates.len());
+        let mut made = Vec::new();
         let mut urgent = false;
         let mut keyless = 0;
         for (row, fate) in rows.fates.iter().enumerate() {
@@ -124,6 +134,7 @@ impl Finisher {
                 keyless += usize::from(*fate == Fate::Live);
                 continue;
             }
+            let stood = numbered && self.written.liveness(rows.slots[row]) == Liveness::Live;
             let (op, bits) = if numbered {
                 self.current(rows, row, *fate, &hashes, frontier)
             } else {
@@ -138,6 +149,9 @@ impl Finisher {
             };
             if bits == 0 {
                 continue;
+            }
+            if op == Op::Upsert && !stood {
+                made.push(picked.len() as u32);
             }
             picked.push(row as u32);
             ops.push(op);
@@ -156,14 +170,15 @@ impl Finisher {
             take_record_batch(&rows.batch, &UInt32Array::from(picked))
                 .map_err(|error| EngineError::Expression(error.to_string()))?
         };
-        Ok(Some(ChangeBatch {
+        let batch = ChangeBatch {
             rows: batch,
             columns: self.chain.sink_columns.clone(),
             ops,
             live_ms,
             changed,
             urgent,
-        }))
+        };
+        Ok(Some(Finished { batch, made }))
     }
 
     /// A current value: what to do, and which columns changed (0: nothing).

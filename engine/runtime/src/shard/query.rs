@@ -422,10 +422,10 @@ impl QueryShard {
             urgent: vec![true; rows.len()],
             batch,
         };
-        if let Some(batch) = self.finisher.finish(&upserts, 0, stats)? {
+        if let Some(changes) = self.finisher.finish(&upserts, 0, stats)? {
             let _ = self.sink.send(SinkMessage::Changes {
                 shard,
-                batch,
+                changes,
                 credit: false,
                 read_at_ms: self.read_at_ms.take(),
             });
@@ -594,15 +594,15 @@ impl QueryShard {
             }
             let changes = self.finisher.finish(&rows, time.frontier, stats)?;
             self.finisher.freed(&freed);
-            if let Some(batch) = changes {
+            if let Some(changes) = changes {
                 self.credit = 0;
                 let read_at = self
                     .read_at_ms
                     .take()
-                    .filter(|_| batch.urgent && !time.behind);
+                    .filter(|_| changes.batch.urgent && !time.behind);
                 let _ = self.sink.send(SinkMessage::Changes {
                     shard,
-                    batch,
+                    changes,
                     credit: true,
                     read_at_ms: read_at,
                 });

@@ -5,6 +5,7 @@ use crate::checkpoint::gate::Reached;
 use crate::checkpoint::{Barrier, Part};
 use crate::error::EngineError;
 use crate::plan::Chain;
+use crate::shard::finish::Finished;
 use crate::shard::message::Feedback;
 use crate::sink::message::SinkMessage;
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -96,6 +97,11 @@ impl Progressing {
         }
     }
 
+    /// All that stood in the sink at the restart has been looked for.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.asks && self.unsettled.is_empty()
+    }
+
     /// Keys that are written now are no orphans.
     pub(super) fn adopt(&mut self, chain: &Chain, batch: &ChangeBatch) -> Result<(), EngineError> {
         if self.orphans.is_empty() {
@@ -127,7 +133,7 @@ fn encoder(chain: &Chain) -> Result<KeyEncoder, EngineError> {
 }
 
 /// The keys of a batch's rows, as bytes.
-fn keys(chain: &Chain, batch: &ChangeBatch) -> Result<Vec<Vec<u8>>, EngineError> {
+pub(super) fn keys(chain: &Chain, batch: &ChangeBatch) -> Result<Vec<Vec<u8>>, EngineError> {
     let columns: Vec<ArrayRef> = chain
         .key_columns
         .iter()
@@ -141,7 +147,7 @@ fn keys(chain: &Chain, batch: &ChangeBatch) -> Result<Vec<Vec<u8>>, EngineError>
 }
 
 /// Deletes of keys.
-fn deletes(chain: &Chain, keys: &BTreeSet<Vec<u8>>) -> Result<ChangeBatch, EngineError> {
+fn deletes(chain: &Chain, keys: &BTreeSet<Vec<u8>>) -> Result<Finished, EngineError> {
     let failed = |error: arrow::error::ArrowError| EngineError::Expression(error.to_string());
     let rows = keys.len();
     let schema = schema(chain);
@@ -156,14 +162,16 @@ fn deletes(chain: &Chain, keys: &BTreeSet<Vec<u8>>) -> Result<ChangeBatch, Engin
     for (column, values) in chain.key_columns.iter().zip(decoded) {
         columns[*column] = values;
     }
-    Ok(ChangeBatch {
+    let batch = ChangeBatch {
         rows: RecordBatch::try_new(SchemaRef::clone(schema), columns).map_err(failed)?,
         columns: chain.sink_columns.clone(),
         ops: vec![Op::Delete; rows],
         live_ms: vec![0; rows],
         changed: vec![u64::MAX; rows],
         urgent: false,
-    })
+    };
+    let made = Vec::new();
+    Ok(Finished { batch, made })
 }
 
 impl SinkTask {
@@ -235,13 +243,19 @@ impl SinkTask {
         }
         if self.can_hurry() {
             for waiting in self.queued() {
-                saved.under_way.extend(keys(&self.chain, &waiting.batch)?);
+                saved
+                    .under_way
+                    .extend(keys(&self.chain, &waiting.changes.batch)?);
             }
             saved
                 .under_way
                 .extend(self.progressing.orphans.iter().cloned());
         }
         if let Some(barrier) = self.progressing.barrier.take() {
+            if let Some(notes) = &mut self.notes {
+                let now_ms = self.env.wall_ms();
+                notes.pass(barrier.number, self.progressing.asks, now_ms);
+            }
             let _ = barrier.parts.send(Part::Sink {
                 query: self.handle.id,
                 bytes: saved.save(),
@@ -268,8 +282,12 @@ impl SinkTask {
         if !self.progressing.asks {
             return Ok(true);
         }
-        let progress = match self.sink.progress() {
-            Ok(progress) => progress.unwrap_or_default(),
+        let asked = self
+            .sink
+            .progress()
+            .and_then(|progress| Ok((progress.unwrap_or_default(), self.noted()?)));
+        let (progress, noted) = match asked {
+            Ok(asked) => asked,
             Err(SinkError::Fatal(message)) => {
                 return Err(EngineError::Sink {
                     table: self.chain.sink.name.clone(),
@@ -282,6 +300,7 @@ impl SinkTask {
             }
         };
         self.progressing.asks = false;
+        self.progressing.orphans.extend(noted);
         let mut offsets = BTreeMap::new();
         if let Some(source) = self.handle.source.get() {
             let own = progress.offsets.iter();
@@ -325,7 +344,7 @@ impl SinkTask {
         let orphans = std::mem::take(&mut self.progressing.orphans);
         if !orphans.is_empty() {
             self.push(Waiting {
-                batch: deletes(&self.chain, &orphans)?,
+                changes: deletes(&self.chain, &orphans)?,
                 shard: None,
                 read_at_ms: None,
             });

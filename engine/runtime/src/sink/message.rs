@@ -1,9 +1,9 @@
 //! What sink tasks are told.
 
 use crate::checkpoint::Barrier;
+use crate::shard::finish::Finished;
 use crate::shard::message::SourceTime;
 use crate::shard::rows::Upserts;
-use tidewheel_core::ChangeBatch;
 
 /// A shard has nothing more, whatever the sink asks for.
 pub const ALL_REWRITES: u64 = u64::MAX - 1;
@@ -16,7 +16,7 @@ pub enum SinkMessage {
         /// The shard they are from.
         shard: usize,
         /// The changes.
-        batch: ChangeBatch,
+        changes: Finished,
         /// The shard used its credit for them.
         credit: bool,
         /// When the oldest event that caused them was read, wall clock, milliseconds.

@@ -2,11 +2,13 @@
 
 pub mod checkpoint;
 pub mod message;
+mod notes;
 pub mod side;
 
+use crate::checkpoint::status::SharedStatus;
 use crate::error::EngineError;
 use crate::plan::Chain;
-use crate::shard::finish::Finisher;
+use crate::shard::finish::{Finished, Finisher};
 use crate::shard::message::{Feedback, SourceTime};
 use crate::shard::step::StepState;
 use crate::stats::add;
@@ -15,12 +17,13 @@ use crate::task::{Poll, Task, wait_for};
 use checkpoint::{Progressing, SavedSink};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::SinkMessage;
+use notes::Notes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::time::NO_TIME;
-use tidewheel_core::{ChangeBatch, Env, Sink, SinkError};
+use tidewheel_core::{Env, Sink, SinkError};
 use tidewheel_kernel::aggregate::StateError;
 use tidewheel_kernel::share::Share;
 
@@ -58,11 +61,13 @@ pub struct SinkTask {
     pub give_up: Arc<std::sync::atomic::AtomicBool>,
     state: State,
     progressing: Progressing,
+    /// Keys that a restart must find, where they are noted.
+    notes: Option<Notes>,
 }
 
 /// A batch that waits to be written.
 struct Waiting {
-    batch: ChangeBatch,
+    changes: Finished,
     /// The shard that gets credit once it is.
     shard: Option<usize>,
     /// When the oldest event that caused it was read.
@@ -136,13 +141,16 @@ impl SinkTask {
             give_up,
             state,
             progressing: Progressing::default(),
+            notes: None,
         }
     }
 
-    /// Values are written with how far they may have come.
+    /// Values are written with how far they may have come. `fingerprint` is that of the query's
+    /// definition, `status` that of the checkpoints.
     #[must_use]
-    pub fn with_progress(mut self) -> Self {
+    pub fn with_progress(mut self, fingerprint: u64, status: &Arc<SharedStatus>) -> Self {
         self.progressing.tells = true;
+        self.notes = Notes::of(&self.chain, fingerprint, status, self.env.wall_ms());
         self
     }
 
@@ -216,13 +224,13 @@ impl SinkTask {
         match message {
             SinkMessage::Changes {
                 shard,
-                batch,
+                changes,
                 credit,
                 read_at_ms,
             } => {
-                self.progressing.adopt(&self.chain, &batch)?;
+                self.progressing.adopt(&self.chain, &changes.batch)?;
                 self.state.queue.push_back(Waiting {
-                    batch,
+                    changes,
                     shard: credit.then_some(shard),
                     read_at_ms,
                 });
@@ -302,10 +310,11 @@ impl SinkTask {
         if let Some(step) = self.tail.last_mut() {
             step.mark(&self.finisher.renewable(newest, usize::MAX));
             while let Some(rows) = step.take(CREDIT_ROWS, true, &self.handle.stats)? {
-                if let Some(batch) = self.finisher.finish(&rows, newest, &self.handle.stats)? {
-                    self.progressing.adopt(&self.chain, &batch)?;
+                let changes = self.finisher.finish(&rows, newest, &self.handle.stats)?;
+                if let Some(changes) = changes {
+                    self.progressing.adopt(&self.chain, &changes.batch)?;
                     self.state.queue.push_back(Waiting {
-                        batch,
+                        changes,
                         shard: None,
                         read_at_ms: None,
                     });
@@ -333,11 +342,13 @@ impl SinkTask {
 
     /// Writes the first waiting batch. False when the sink is away.
     fn write(&mut self) -> Result<bool, EngineError> {
+        let noted = self.note()?;
+        let progress = self.progress();
         let Some(waiting) = self.state.queue.front() else {
             return Ok(true);
         };
-        let progress = self.progress();
-        let written = self.sink.write(&waiting.batch, &progress);
+        let batch = &waiting.changes.batch;
+        let written = noted.and_then(|()| self.sink.write(batch, &progress));
         let writes = self.sink.writes();
         add(
             &self.handle.stats.writes,
@@ -353,7 +364,7 @@ impl SinkTask {
                 if let Some(written) = self.state.queue.pop_front() {
                     let now = self.env.wall_ms();
                     self.handle
-                        .acknowledged(&written.batch, written.read_at_ms, now);
+                        .acknowledged(&written.changes.batch, written.read_at_ms, now);
                     if let Some(shard) = written.shard {
                         self.credit_later(shard);
                     }
