@@ -63,7 +63,7 @@ struct WatchedSink {
 }
 
 impl WatchedSink {
-    fn note(&self, deed: &'static str) {
+    fn tell(&self, deed: &'static str) {
         let mut deeds = self.deeds.lock().expect("not poisoned");
         deeds.push((self.number, deed));
     }
@@ -107,14 +107,14 @@ impl Connector for Watched {
 
 impl Sink for WatchedSink {
     fn write(&mut self, _: &ChangeBatch, _: &Progress) -> Result<(), SinkError> {
-        self.note("begins to write");
+        self.tell("begins to write");
         self.writing.pass();
-        self.note("has written");
+        self.tell("has written");
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
-        self.note("closes");
+        self.tell("closes");
         Ok(())
     }
 
