@@ -83,7 +83,7 @@ mkdir "$folder/check"
 cp "$folder/queries/events.sql" "$folder/check/"
 lifetime "'connector' = 'store', 'path' = '$folder/checked', 'layout' = 'string', 'key' = 'counted:{user_key}'" >"$folder/check/counted.sql"
 BAD_EVENTS="$folder/bad_too.jsonl" "$tidewheel" run "$folder/check" --from "log:$folder/log" --set shopper_events.scan.bounded.mode=latest-offset --quiet
-"$tidewheel" --json features "$folder/checked" >"$folder/checked.json"
+"$tidewheel" --json features "$folder/checked" --limit 10000000 >"$folder/checked.json"
 python3 - "$folder/checked.json" "$port" <<'PYTHON'
 import json, subprocess, sys
 wanted = {}

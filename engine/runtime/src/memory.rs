@@ -72,6 +72,8 @@ pub struct MemoryStatus {
 #[derive(Debug, Default)]
 pub struct MemoryGate {
     full: AtomicBool,
+    /// Some record has been taken from a source.
+    reads: AtomicBool,
     limit: AtomicU64,
     used: AtomicU64,
     kept: AtomicU64,
@@ -84,6 +86,11 @@ impl MemoryGate {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full.load(Relaxed)
+    }
+
+    /// Said when records are taken from a source.
+    pub fn reads(&self) {
+        self.reads.store(true, Relaxed);
     }
 
     /// What a source says that pauses.
@@ -146,8 +153,8 @@ pub struct MemoryKeeper {
     pub chunk_bytes: u64,
     /// Threads that decode.
     pub decoders: u64,
-    /// Bytes that were used before the first row came.
-    pub before: Option<u64>,
+    /// Bytes that were used before the first record came.
+    pub before: u64,
     /// When it was looked last.
     pub last: Duration,
 }
@@ -155,12 +162,12 @@ pub struct MemoryKeeper {
 impl MemoryKeeper {
     /// Bytes to be kept free, and those of them that are for state.
     fn kept(&mut self, used: u64) -> u64 {
-        // The shards' own estimate is up to a second old: what has come since the first row is
+        // The shards' own estimate is up to a second old: what has come since the first record is
         // state, or will be.
-        if !self.stopper.has_read() {
-            self.before = Some(used);
+        if !self.gate.reads.load(Relaxed) {
+            self.before = used;
         }
-        let grown = used.saturating_sub(self.before.unwrap_or(used));
+        let grown = used.saturating_sub(self.before);
         let state = self.stats.state_bytes.load(Relaxed).max(grown);
         let share = GROWTH_PERCENT + if self.copies { COPY_PERCENT } else { 0 };
         let chunks = CHUNKS_UNDER_WAY + CHUNKS_A_DECODER * self.decoders;

@@ -34,15 +34,6 @@ impl Stopper {
         self.shared.closing.load(Relaxed) && state.lock().have_sources_ended()
     }
 
-    /// True once some row has come.
-    #[must_use]
-    pub fn has_read(&self) -> bool {
-        let Some(state) = self.state.upgrade() else {
-            return true;
-        };
-        state.lock().counted_by_sources().rows_in > 0
-    }
-
     /// Ends the engine at once: it may not write any more.
     pub fn fail(&self, error: EngineError) {
         self.shared.errors.lock().push(error);
@@ -116,7 +107,8 @@ pub(super) fn begin_memory(shared: &Shared, state: &Arc<Mutex<State>>) {
         copies: shared.options.checkpoints.is_some(),
         chunk_bytes: shared.options.chunk_bytes as u64,
         decoders: shared.options.decoders as u64,
-        before: None,
+        // A short program may be read before the first look.
+        before: (limit.used)().unwrap_or(0),
         last: Duration::ZERO,
     }));
 }

@@ -217,6 +217,7 @@ impl Reader {
 
     /// Sends a chunk to the workers, or the part of it that lies before a meeting.
     fn chunk(&mut self, chunk: RawChunk) -> Poll {
+        self.memory.reads();
         let chunk = match &mut self.approach {
             None => Some(chunk),
             Some((approach, _)) => approach.take(chunk),
