@@ -36,7 +36,9 @@ while [ $# -gt 0 ]; do
     --traffic) traffic=50; shift
       if [[ "${1:-}" =~ ^[0-9]+$ ]]; then traffic="$1"; shift; fi ;;
     --simulate) wants_simulate=yes; shift ;;
-    --rate|--shoppers|--seconds) simulate+=("$1" "${2:?$1 needs a number}"); shift 2 ;;
+    --rate|--shoppers|--seconds)
+      [[ "${2:-}" =~ ^[0-9]+([.][0-9]+)?$ ]] || fail "$1 needs a number; see ./up.sh --help"
+      simulate+=("$1" "$2"); shift 2 ;;
     -h|--help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option '$1'; see ./up.sh --help" ;;
   esac

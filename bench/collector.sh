@@ -5,15 +5,14 @@
 #
 # The collector is pinned to the first core, the load (wrk) to the others. An event counts when its
 # POST was answered with 200, which means that the log holds it; afterwards the log is counted.
+# TIDEWHEEL_BINARY names a binary that is built already; without it one is built first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 
 seconds=${1:-10}
-need_build_tools
 need_packages wrk curl util-linux
-cargo build --release -p tidewheel
-tidewheel=$CARGO_TARGET_DIR/release/tidewheel
+build_tidewheel
 
 cores=$(nproc)
 [ "$cores" -ge 2 ] || fail "one core is for the collector, another for the load: this machine has $cores"

@@ -2,13 +2,18 @@
 # Measures the format snowplow-tsv on generated events of about 1.5 KB: the decoder beside a scan that
 # only counts tabs, then six fields of 131 from a file to blackhole, each process timed from start to exit.
 #   bench/tsv.sh [EVENTS] [ROUNDS]
+# TIDEWHEEL_BINARY names a binary that is built already: then nothing is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 events="${1:-1000000}" rounds="${2:-5}"
-cargo build --release -p tidewheel
-cargo run --release -q -p tidewheel-bench --bin tsv
-tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
+if [ -z "${TIDEWHEEL_BINARY:-}" ]; then cargo build --release -q -p tidewheel-bench --bin tsv; fi
+build_tidewheel
+if [ -x "$CARGO_TARGET_DIR/release/tsv" ]; then
+  "$CARGO_TARGET_DIR/release/tsv"
+else
+  say "the decoder's own bench is not built: cargo build --release -p tidewheel-bench --bin tsv"
+fi
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 "$tidewheel" simulate --format tsv --lean -n "$events" --per-second 111 --shoppers 10000 --disorder 2000 --out "$folder/events.tsv"

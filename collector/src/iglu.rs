@@ -30,13 +30,7 @@ impl<'a> Schema<'a> {
     /// Reads an address; `None` where it is none.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.strip_prefix("iglu:")?.split('/');
-        let schema = Self {
-            vendor: parts.next()?,
-            name: parts.next()?,
-            format: parts.next()?,
-            version: parts.next()?,
-        };
+        let schema = Self::split(text)?;
         let word = |text: &str, others: &[u8]| {
             !text.is_empty()
                 && text
@@ -51,8 +45,7 @@ impl<'a> Schema<'a> {
                     && number.bytes().all(|byte| byte.is_ascii_digit())
             })
         };
-        let sound = parts.next().is_none()
-            && word(schema.vendor, b"-_.")
+        let sound = word(schema.vendor, b"-_.")
             && word(schema.name, b"-_")
             && word(schema.format, b"-_")
             && number(numbers.next())
@@ -60,6 +53,18 @@ impl<'a> Schema<'a> {
             && number(numbers.next())
             && numbers.next().is_none();
         sound.then_some(schema)
+    }
+
+    /// The four parts as they stand.
+    fn split(text: &'a str) -> Option<Self> {
+        let mut parts = text.strip_prefix("iglu:")?.split('/');
+        let schema = Self {
+            vendor: parts.next()?,
+            name: parts.next()?,
+            format: parts.next()?,
+            version: parts.next()?,
+        };
+        parts.next().is_none().then_some(schema)
     }
 
     /// The first number of the version.
@@ -85,8 +90,8 @@ impl Entity<'_> {
     /// The parts of the address.
     #[must_use]
     pub fn schema(&self) -> Schema<'_> {
-        // It was parsed when the entity was read.
-        Schema::parse(&self.address).unwrap_or(Schema {
+        // It was looked at when the entity was read.
+        Schema::split(&self.address).unwrap_or(Schema {
             vendor: "",
             name: "",
             format: "",

@@ -45,13 +45,40 @@ pub enum Name {
     Unknown,
 }
 
+/// The first eight bytes of a name as a number, so that names are compared in one step. The order
+/// of numbers is that of names.
+const fn packed(name: &[u8]) -> u64 {
+    let (mut number, mut at) = (0, 0);
+    while at < 8 {
+        let byte = if at < name.len() { name[at] } else { 0 };
+        number = number << 8 | byte as u64;
+        at += 1;
+    }
+    number
+}
+
+/// The numbers of all names, which have at most eight bytes.
+const PACKED: [u64; PARAMS.len()] = {
+    let mut all = [0; PARAMS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        assert!(PARAMS[at].0.len() <= 8);
+        all[at] = packed(PARAMS[at].0.as_bytes());
+        at += 1;
+    }
+    all
+};
+
 /// Finds a parameter by name.
 #[must_use]
 pub fn find(name: &str) -> Name {
-    match PARAMS.binary_search_by(|(known, _)| (*known).cmp(name)) {
-        Ok(at) => Name::Known(PARAMS[at].1),
-        Err(_) if IGNORED.contains(&name) || name.starts_with(IGNORED_PREFIX) => Name::Ignored,
-        Err(_) => Name::Unknown,
+    let found = PACKED.binary_search(&packed(name.as_bytes())).ok();
+    // Longer names, and those that end in zeros, have the same numbers.
+    let found = found.map(|at| PARAMS[at]).filter(|known| known.0 == name);
+    match found {
+        Some((_, param)) => Name::Known(param),
+        None if IGNORED.contains(&name) || name.starts_with(IGNORED_PREFIX) => Name::Ignored,
+        None => Name::Unknown,
     }
 }
 
@@ -120,7 +147,16 @@ mod tests {
         for name in IGNORED.iter().chain(&["ad_ba"]) {
             assert_eq!(find(name), Name::Ignored, "{name}");
         }
-        for name in ["", "E", "aidx", "ti", "~"] {
+        for name in [
+            "",
+            "E",
+            "aidx",
+            "ti",
+            "~",
+            "e\0",
+            "tnuid\0\0\0\0",
+            "cookie\0\0x",
+        ] {
             assert_eq!(find(name), Name::Unknown, "{name}");
         }
     }

@@ -27,7 +27,6 @@ fn the_composed_demo_is_fine_as_far_as_files_tell() {
 }
 
 #[test]
-#[ignore = "not seen to pass with the collector yet"]
 fn a_real_prometheus_has_what_the_dashboards_show() {
     let binary = binary().to_string_lossy().into_owned();
     script("prometheus.sh", &[&binary]);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A broker that has said nothing for so long, in microseconds, counts as away: with fetches
-/// under way it answers at least each `fetch.wait.max.ms`, half a second.
+/// under way it answers at least each `fetch.wait.max.ms`.
 const SILENCE_MAX_US: i64 = 5_000_000;
 
 /// Shared between the client and the source.

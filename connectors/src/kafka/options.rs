@@ -87,6 +87,9 @@ pub(super) fn source_config(table: &TableSpec) -> Result<SourceConfig, Connector
     set_default(&mut client, "group.id", "tidewheel");
     // The default of a second leaves a hole whenever the prefetch queue was full.
     set_default(&mut client, "fetch.queue.backoff.ms", "20");
+    // A record that comes just as a fetch begins to wait may be handed out only when the fetch has
+    // waited its time; the default of 500 ms would be felt.
+    set_default(&mut client, "fetch.wait.max.ms", "50");
     // The default of ten seconds is added to each outage.
     set_default(&mut client, "reconnect.backoff.max.ms", "1000");
     Ok(SourceConfig {
@@ -298,5 +301,6 @@ mod tests {
         assert_eq!(client.get("auto.offset.reset"), Some("error"));
         assert_eq!(client.get("enable.partition.eof"), Some("true"));
         assert_eq!(client.get("fetch.queue.backoff.ms"), Some("20"));
+        assert_eq!(client.get("fetch.wait.max.ms"), Some("50"));
     }
 }

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidewheel_core::{ConnectorError, Options};
 
 /// How long opening waits for the topic's metadata.
@@ -19,6 +19,8 @@ const TOPIC_LOOKS: u32 = 15;
 const TOPIC_WAIT: Duration = Duration::from_millis(200);
 /// Wait for room in the producer's queue before trying again.
 const QUEUE_WAIT: Duration = Duration::from_millis(10);
+/// How long an acknowledgement may wait to be seen.
+const FLUSH_WAIT: Duration = Duration::from_millis(1);
 
 /// Records could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,7 +192,19 @@ impl KafkaWriter {
     /// # Errors
     /// Some were not, or not within `timeout`.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), KafkaWriterError> {
-        let result = self.producer.flush(timeout);
+        let end = Instant::now() + timeout;
+        // The library's own flush looks for acknowledgements each 100 ms, which everybody who waits
+        // for one would wait too.
+        let result = loop {
+            match self.producer.flush(Duration::ZERO) {
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut))
+                    if Instant::now() < end =>
+                {
+                    self.producer.poll(FLUSH_WAIT);
+                }
+                result => break result,
+            }
+        };
         self.check()?;
         result.map_err(|error| self.error(&error))
     }

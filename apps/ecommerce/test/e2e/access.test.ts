@@ -91,6 +91,12 @@ for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]] as const
   });
 }
 
+test("a browser that asks for an icon by its usual name gets it", async () => {
+  const answer = await fetch(`${stage.shop.url}/favicon.ico`);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "image/svg+xml");
+});
+
 test("the shop can be walked by keyboard alone", async () => {
   const { page } = await stage.visit();
   await page.goto("/category/galley");

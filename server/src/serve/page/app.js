@@ -135,7 +135,7 @@ function showQueries(metrics) {
   at("query-rows").replaceChildren(...rows);
   const errors = queries.flatMap(({ name, errors: own, message }) => [
     ...(message ? [name + ": " + message] : []),
-    ...(own ?? []).map((error) => (error.file ?? name) + ":" + error.line + ":" + error.column + " " + error.message + (error.excerpt ? "\n" + error.excerpt : "") + (error.advice ? "\n" + error.advice : "")),
+    ...(own ?? []).filter(({ severity }) => severity !== "warning").map((error) => (error.file ?? name) + ":" + error.line + ":" + error.column + " " + error.message + (error.excerpt ? "\n" + error.excerpt : "") + (error.advice ? "\n" + error.advice : "")),
   ]);
   at("errors").replaceChildren(...errors.map((text) => element("li", {}, text)));
 }
