@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
+# Incremental builds inline less.
+export CARGO_INCREMENTAL=0
 events="${1:-400000}" rounds="${2:-5}"
 cargo build --release -p tidewheel -p tidewheel-bench --bin tidewheel --bin sonic
 tidewheel="$CARGO_TARGET_DIR/release/tidewheel"
@@ -28,9 +30,8 @@ for _ in $(seq "$rounds"); do
   seconds bench/queries/hop_5min.sql >>"$folder/hop_5min"
   seconds bench/queries/hop_1min.sql >>"$folder/hop_1min"
   seconds bench/queries/hop_24h.sql >>"$folder/hop_24h"
-  "$CARGO_TARGET_DIR/release/sonic" "$folder/events.jsonl" | tee -a "$folder/sonic_lines" | cut -d ' ' -f 1 >>"$folder/sonic"
+  "$CARGO_TARGET_DIR/release/sonic" "$events" >>"$folder/sonic"
 done
-say "sonic-rs get_many (checked), lines in memory, on $(nproc) cores: $(tail -n 1 "$folder/sonic_lines")"
 for name in all hop_5min hop_1min hop_24h sonic; do
   middle=$(median <"$folder/$name")
   printf '%-9s %7.2f s  %9.0f events/s\n' "$name" "$middle" "$(echo "$events / $middle" | bc -l)"

@@ -1,63 +1,57 @@
-//! What sonic-rs needs to find the shopper features' values in a file of events:
-//! `sonic_rs::get_many` (checked) over the same 21 paths, on several threads. The file is in memory
-//! and its lines are cut before the clock runs; nothing is made of the values.
+//! The rate at which sonic-rs finds the shopper features' values: `sonic_rs::get_many` (checked)
+//! over the 21 paths, on several threads, each over events of its own that are in memory with
+//! their lines cut. Nothing is made of the values.
 //!
-//! Usage: `sonic FILE [THREADS]`, by default as many threads as there are cores. Prints seconds, and
-//! how many events were read: at `{}` or null where a path leads on, `get_many` gives up, and is
-//! then the quicker for it.
+//! The events are those of `decode`, not a simulated file's: at `{}` or null where a path leads
+//! on, `get_many` gives up. Usage: `sonic [EVENTS] [THREADS]`, by default as many threads as there
+//! are cores. Prints seconds for all events, by the wall clock.
 
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::time::Instant;
 use tidewheel_bench::PATHS;
 
+/// Events that are read, of all threads.
+const EVENTS: usize = 400_000;
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let threads = match arguments.get(1) {
-        Some(threads) => threads.parse().ok(),
-        None => std::thread::available_parallelism().ok().map(usize::from),
-    };
-    let (Some(path), Some(threads)) = (arguments.first(), threads) else {
-        fail("usage: sonic FILE [THREADS]");
-    };
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) => fail(&format!("cannot read '{path}': {error}")),
-    };
-    let lines: Vec<&[u8]> = text
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .collect();
+    let number = |at: usize| std::env::args().nth(at)?.parse::<usize>().ok();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = number(2).unwrap_or(cores).max(1);
+    let each = number(1).unwrap_or(EVENTS).div_ceil(threads).max(1);
     let mut tree = sonic_rs::PointerTree::new();
     for path in PATHS {
         tree.add_path(path.split('.'));
     }
-    let share = lines.len().div_ceil(threads.max(1)).max(1);
-    let start = Instant::now();
-    let read: usize = std::thread::scope(|scope| {
-        let tree = &tree;
-        let of_share = |lines: &[&[u8]]| {
-            let read = lines
-                .iter()
-                .filter(|line| black_box(sonic_rs::get_many(**line, tree)).is_ok());
-            read.count()
-        };
-        let threads: Vec<_> = lines
-            .chunks(share)
-            .map(|lines| scope.spawn(move || of_share(lines)))
-            .collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .sum()
+    let (ready, done) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+    let seconds = std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (tree, ready, done) = (&tree, &ready, &done);
+            scope.spawn(move || {
+                let lines = events(thread as u64, each);
+                ready.wait();
+                for line in &lines {
+                    let values = black_box(sonic_rs::get_many(line.as_slice(), tree));
+                    assert!(values.is_ok(), "an event was not read");
+                }
+                done.wait();
+            });
+        }
+        ready.wait();
+        let start = Instant::now();
+        done.wait();
+        start.elapsed().as_secs_f64()
     });
-    println!(
-        "{:.4} s, {read} of {} events",
-        start.elapsed().as_secs_f64(),
-        lines.len()
-    );
+    println!("{seconds:.4}");
 }
 
-fn fail(message: &str) -> ! {
-    eprintln!("{message}");
-    std::process::exit(2);
+/// Events in the shape of the topic, of every type.
+fn events(seed: u64, count: usize) -> Vec<Vec<u8>> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut event = |number: usize| {
+        let mut line = Vec::new();
+        tidewheel_bench::event::write(&mut line, &mut random, number as u64);
+        line
+    };
+    (0..count).map(&mut event).collect()
 }
