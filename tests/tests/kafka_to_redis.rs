@@ -342,12 +342,14 @@ fn run_with_faults(services: &Services, faults: &[Fault], counts: fn(&str) -> bo
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut happened, mut round) = (0, 0);
-    while happened < faults.len() {
+    let mut emptied_too_late = false;
+    while happened < faults.len() || emptied_too_late {
         round += 1;
         services.flush_redis();
         let checkpoints = services.folder.join(format!("checkpoints_{seed}_{round}"));
         let mut child = start(services, &checkpoints);
         let mut begin = Instant::now();
+        emptied_too_late = false;
         while let Some(fault) = faults.get(happened) {
             let wait = Duration::from_millis(random.u64(1..1_500));
             while begin.elapsed() < wait && child.try_wait().expect("waits").is_none() {
@@ -359,11 +361,17 @@ fn run_with_faults(services: &Services, faults: &[Fault], counts: fn(&str) -> bo
             let away = Duration::from_millis(random.u64(0..1_500));
             fault.happen(services, &checkpoints, &mut child, away);
             happened += 1;
+            // It may have written its last value just before; then nobody is left to write again.
+            let has_ended = child.try_wait().expect("waits").is_some();
+            emptied_too_late = has_ended && *fault == Fault::Redis { empty: true };
             begin = Instant::now();
         }
         let status = child.wait().expect("waits");
         assert!(status.success(), "seed {seed}: it ends with {status}");
         let took = begin.elapsed();
+        if emptied_too_late {
+            continue;
+        }
         let (found, _) = services.redis_values();
         let mut found = normalise(found);
         found.retain(|key, _| counts(key));
