@@ -26,7 +26,7 @@ pair() {
   without=$(seconds)
   with=$(seconds --checkpoints "$folder/state")
   # The kept ones say how many there were: their numbers go up by one.
-  count=$("$tidewheel" checkpoints list --checkpoints "$folder/state" | grep -o '1-[0-9]*' | tail -1 | cut -d- -f2)
+  count=$(find "$folder/state" -name 'manifest-*' | sed 's/.*-0*//' | sort -n | tail -1)
   echo "$without $with ${count:-0}" >>"$folder/pairs"
   printf 'without %6.2f s, with %6.2f s (%d checkpoints): %+.1f %%\n' "$without" "$with" "${count:-0}" \
     "$(echo "100 * ($with / $without - 1)" | bc -l)"
