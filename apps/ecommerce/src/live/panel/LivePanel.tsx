@@ -36,7 +36,8 @@ export function LivePanel() {
         }}>
         <span className="panel-dot" data-connection={connection} aria-hidden="true" />
         What the shop knows about you
-        <span className="panel-known" data-known={known > 0}>{known}<span className="visually-hidden"> features</span></span>
+        {/* A new element for each number: one that becomes wider would move. */}
+        <span key={known} className="panel-known" data-known={known > 0}>{known}<span className="visually-hidden"> features</span></span>
       </button>
       <aside ref={panel} id="panel" className="panel" aria-labelledby="panel-title" tabIndex={-1} hidden={!open}
         onKeyDown={(event) => event.key === "Escape" && close()}>
