@@ -307,7 +307,7 @@ impl Renderer {
         let product = |out: &mut Vec<u8>| {
             entity(out, SHOP, "product", "1-0-0", |out| {
                 unnamed(out, "product", &mut |out| {
-                    write_product(out, event, catalog)
+                    write_product(out, event, catalog);
                 });
             });
         };

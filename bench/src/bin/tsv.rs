@@ -8,7 +8,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use std::hint::black_box;
 use std::time::Instant;
-use tidewheel_core::{DecodeRequest, Decoder, Format, Framing, RawChunk, ReadColumn, RecordMeta};
+use tidewheel_core::{DecodeRequest, Format, Framing, RawChunk, ReadColumn, RecordMeta};
 use tidewheel_formats::SnowplowTsvFormat;
 use tidewheel_simulator::{LineFormat, Simulator, SimulatorConfig};
 

@@ -377,7 +377,7 @@ impl KafkaSource {
             match health.away(topic, *number) {
                 Some(why) => reason = reason.or(Some(why)),
                 None if partition.at_end && !partition.say_at_end => {
-                    again.push((*number, partition.position))
+                    again.push((*number, partition.position));
                 }
                 None => {}
             }

@@ -44,6 +44,7 @@ pub fn give(mut room: Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

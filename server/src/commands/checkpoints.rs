@@ -130,10 +130,8 @@ fn inspect(store: &Store, name: Name, json: bool) -> Result<(), CliError> {
         return Err(store.missing(name));
     }
     let manifest = store.store.manifest(name).map_err(store.failed())?;
-    let damage: Option<FormatError> = match store.store.load(name).map_err(store.failed())? {
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
+    let loaded = store.store.load(name).map_err(store.failed())?;
+    let damage: Option<FormatError> = loaded.err();
     if let Ok(manifest) = &manifest {
         if json {
             let mut value = serde_json::to_value(manifest).unwrap_or_default();

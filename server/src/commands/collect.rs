@@ -169,7 +169,7 @@ fn settings(config: &Config) -> Result<Settings, CliError> {
 fn targets(config: &Config) -> Result<Targets, CliError> {
     let place = |key: &str| -> Result<Option<Place>, CliError> {
         let text = config.text(key);
-        let parse = |text: &str| text.parse().map_err(|error| wrong(key, error));
+        let parse = |text: &str| text.parse().map_err(|error| wrong(key, &error));
         (!text.is_empty()).then(|| parse(text)).transpose()
     };
     let (out, tsv_out) = (place("collect.out")?, place("collect.tsv-out")?);
@@ -209,7 +209,7 @@ fn targets(config: &Config) -> Result<Targets, CliError> {
     })
 }
 
-fn wrong(key: &str, error: tidewheel_collector::sink::PlaceError) -> CliError {
+fn wrong(key: &str, error: &tidewheel_collector::sink::PlaceError) -> CliError {
     CliError::Usage(format!("{key}: {error}"))
 }
 

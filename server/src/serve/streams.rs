@@ -105,7 +105,10 @@ fn matches(filter: &BTreeMap<String, String>, json: &str) -> bool {
         .unwrap_or(&empty);
     filter.iter().all(|(name, wanted)| match row.get(name) {
         Some(Value::String(text)) => text == wanted,
-        Some(other) => other.to_string() == *wanted,
+        Some(other) => {
+            let text = other.to_string();
+            text == *wanted
+        }
         None => false,
     })
 }
@@ -117,7 +120,7 @@ fn matches(filter: &BTreeMap<String, String>, json: &str) -> bool {
 pub(crate) fn changes(
     app: &Arc<App>,
     file: &str,
-    filter: BTreeMap<String, String>,
+    filter: &BTreeMap<String, String>,
 ) -> Result<impl IntoResponse + use<>, Problem> {
     let place = Arc::clone(&app.listeners)
         .try_acquire_owned()

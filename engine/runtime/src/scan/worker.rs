@@ -400,7 +400,7 @@ impl TableReading {
             watermark: Vec::new(),
         };
         let mut keep = Vec::with_capacity(rows);
-        for row in 0..rows {
+        for (row, &offset) in offsets.iter().enumerate() {
             keep.push(fine(row));
             if fine(row) {
                 times.time.push(time.value(row));
@@ -419,9 +419,9 @@ impl TableReading {
             } else {
                 "no event time, or an unreadable one"
             };
-            let record = chunk.record_at(offsets[row]);
+            let record = chunk.record_at(offset);
             let record = record.map(|bytes| bytes.get(..BAD_ROW_BYTES_MAX).unwrap_or(bytes));
-            let mut side = self.side_row(chunk.partition, offsets[row], reason, record);
+            let mut side = self.side_row(chunk.partition, offset, reason, record);
             side.event_time = ahead.then(|| time.value(row));
             bad.push(side);
         }

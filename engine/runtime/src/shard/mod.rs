@@ -415,7 +415,7 @@ impl Shard {
                     }
                     *group = new.input.group.unwrap_or(*group);
                 }
-                query.input = new.input.clone();
+                query.input = new.input;
                 (query.muted, query.skip_until) = (false, skip_until);
                 self.enter(query);
             }

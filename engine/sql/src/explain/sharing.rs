@@ -86,9 +86,12 @@ fn edges(window: &WindowSpec) -> Option<(i64, i64)> {
     Some((every, window.offset.rem_euclid(every)))
 }
 
+/// How far a window's edges lie apart, and where the first is; none for sessions.
+type Edges = Option<(i64, i64)>;
+
 /// A window joins the slices of another where all of its edges are edges there.
 fn slices(firsts: Vec<(String, First)>) -> Vec<SharedSlices> {
-    let mut windows: Vec<(Option<(i64, i64)>, String, String)> = firsts
+    let mut windows: Vec<(Edges, String, String)> = firsts
         .into_iter()
         .map(|(query, first)| match first {
             First::Window(window) => (edges(&window), show_window(&window), query),
@@ -96,9 +99,9 @@ fn slices(firsts: Vec<(String, First)>) -> Vec<SharedSlices> {
         })
         .collect();
     windows.sort_by_key(|(edges, _, _)| edges.map_or(i64::MAX, |(every, _)| every));
-    let mut made: Vec<(Option<(i64, i64)>, SharedSlices)> = Vec::new();
+    let mut made: Vec<(Edges, SharedSlices)> = Vec::new();
     for (edges, window, query) in windows {
-        let joins = |(known, slices): &(Option<(i64, i64)>, SharedSlices)| match (known, edges) {
+        let joins = |(known, slices): &(Edges, SharedSlices)| match (known, edges) {
             (Some((every, offset)), Some((own, own_offset))) => {
                 own % every == 0 && own_offset.rem_euclid(*every) == *offset
             }

@@ -256,6 +256,7 @@ fn name(out: &mut String, names: &[&str], index: usize, count: usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -127,6 +127,7 @@ fn each<T>(args: &[ArrayRef], result: impl Fn(Option<&Value>) -> T) -> Vec<Optio
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::scalar::call;
     use super::*;

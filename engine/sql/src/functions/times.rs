@@ -144,6 +144,7 @@ impl<'a> Patterns<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::scalar::call;
     use super::*;

@@ -1,5 +1,7 @@
 //! Compiling folders of statements: one program for all of it, since each links DataFusion.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod common;
 mod differences;
 mod explained;

@@ -197,5 +197,5 @@ pub(super) async fn changes(
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
         .collect();
-    Ok(streams::changes(&app, &name, filter)?.into_response())
+    Ok(streams::changes(&app, &name, &filter)?.into_response())
 }
