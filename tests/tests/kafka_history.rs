@@ -198,14 +198,13 @@ fn the_first_value_of_a_new_query_is_that_of_its_whole_day() {
         rows_read(service) >= before.len() as u64
     });
     records.extend_from_slice(before);
-    let metrics = service.get("/metrics").text;
-    for partition in 0..PARTITIONS {
-        let lag = "tidewheel_partition_lag_records{table=\"shop\",partition=";
-        assert!(
-            metrics.contains(&format!("{lag}\"{partition}\"}} ")),
-            "{metrics}"
-        );
-    }
+    service.until("each partition's lag", |service| {
+        let metrics = service.get("/metrics").text;
+        (0..PARTITIONS).all(|partition| {
+            let lag = "tidewheel_partition_lag_records{table=\"shop\",partition=";
+            metrics.contains(&format!("{lag}\"{partition}\"}} "))
+        })
+    });
 
     let made = service.send(
         "POST",
