@@ -7,8 +7,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 events="${1:-1000000}" rounds="${2:-5}"
-if [ -z "${TIDEWHEEL_BINARY:-}" ]; then cargo build --release -q -p tidewheel-bench --bin tsv; fi
-build_tidewheel
+# Together, so that both share every compiled dependency.
+[ -n "${TIDEWHEEL_BINARY:-}" ] || cargo build --release -p tidewheel -p tidewheel-bench --bin tidewheel --bin tsv
+tidewheel="${TIDEWHEEL_BINARY:-$CARGO_TARGET_DIR/release/tidewheel}"
 if [ -x "$CARGO_TARGET_DIR/release/tsv" ]; then
   "$CARGO_TARGET_DIR/release/tsv"
 else
