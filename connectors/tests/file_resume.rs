@@ -112,7 +112,7 @@ fn a_file_that_is_gone_is_begun_anew_and_another_one_is_left_alone() {
     };
     std::fs::write(&path, &whole[..whole.len() - 1]).expect("written");
     refused("it was cut or replaced");
-    let mut other = whole.clone();
+    let mut other = whole;
     other[3] ^= 1;
     other.extend_from_slice(b"more\n");
     std::fs::write(&path, &other).expect("written");

@@ -227,7 +227,7 @@ impl World {
 
 fn text(name: &str, text: String) -> Arc<SourceText> {
     Arc::new(SourceText {
-        name: format!("{name}.sql").into(),
+        name: format!("{name}.sql"),
         text,
     })
 }

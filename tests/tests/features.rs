@@ -371,7 +371,7 @@ fn the_same_visits_as_json_and_as_enriched_tsv_have_the_same_features() {
     };
     let tsv = SimulatorConfig {
         format: LineFormat::Tsv,
-        ..config.clone()
+        ..config
     };
     let folder = tempfile::tempdir().expect("folder");
     let (json, tsv) = (simulated(config, 6_000), simulated(tsv, 6_000));

@@ -46,7 +46,7 @@ pub fn is_read_back_and_never_goes_back(table: &TableSpec) {
     let before = at(&[("a:b", 0, 3), ("a:b", 1, 11), ("c", 0, 1)], Some(-9));
     sink.write(&batch, &before).expect("written");
     let highest = at(&[("a:b", 0, 7), ("a:b", 1, 11), ("c", 0, 1)], Some(-5));
-    assert_eq!(sink.progress().expect("answers"), Some(highest.clone()));
+    assert_eq!(sink.progress().expect("answers"), Some(highest));
     drop(sink);
     // One that does not ask first raises no less.
     let mut sink = open_owned(table, 2, None);

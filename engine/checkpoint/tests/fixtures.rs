@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidewheel_checkpoint::{
     CheckpointStore, Data, GroupEntry, Manifest, Name, ObjectStorage, Piece, QueryEntry,
-    SourceEntry, Storage,
+    SourceEntry,
 };
 
 const NAMES: [Name; 2] = [
@@ -135,14 +135,12 @@ fn version_1_is_read() {
         let loaded = store.load(name).unwrap().unwrap();
         let (_, want) = checkpoint(at);
         assert_eq!(loaded.manifest, want);
-        let mut number = at as u8 * 10;
         let source = &loaded.manifest.sources[0];
         let query = &source.queries[0];
         let own = [&source.scan].into_iter().chain(&query.shards);
         let newest = source.groups[0].shards.iter().filter_map(|p| p.last());
-        for piece in own.chain([&query.sink]).chain(newest) {
+        for (number, piece) in (at as u8 * 10..).zip(own.chain([&query.sink]).chain(newest)) {
             assert_eq!(loaded.piece(piece).unwrap(), content(number));
-            number += 1;
         }
         for (shard, pieces) in source.groups[0].shards.iter().enumerate() {
             assert_eq!(pieces.len(), at + 1);

@@ -55,7 +55,7 @@ fn newest(store: &CheckpointStore) -> (Option<u64>, usize) {
 fn the_newest_whole_checkpoint_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Arc::new(ObjectStorage::open(folder.path().to_str().unwrap()).unwrap());
-    let store = CheckpointStore::new(storage.clone(), "shop");
+    let store = CheckpointStore::new(storage, "shop");
     assert_eq!(newest(&store), (None, 0));
     for number in 1..=4 {
         write(&store, number, format!("state {number}").as_bytes());

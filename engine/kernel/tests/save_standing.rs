@@ -18,12 +18,12 @@ use window_support::*;
 type Shown = BTreeMap<u32, Vec<String>>;
 
 fn read(operator: &mut WindowOperator, sets: usize, shown: &mut [Shown]) {
-    for set in 0..sets {
+    for (set, shown) in shown.iter_mut().enumerate().take(sets) {
         for (key, _, state, _, _, values) in take(operator, SetId(set as u32), 7, true) {
             if state == "Empty" {
-                shown[set].remove(&key);
+                shown.remove(&key);
             } else {
-                shown[set].insert(key, values);
+                shown.insert(key, values);
             }
         }
     }

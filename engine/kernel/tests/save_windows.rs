@@ -122,7 +122,7 @@ impl Program {
             restored: NO_TIME,
         };
         if !same {
-            return self.end(set, true);
+            return self.end(&set, true);
         }
         self.plain.set_keep(plain, keep);
         for operator in &mut self.other.operators {
@@ -133,7 +133,7 @@ impl Program {
         self.feed.rows.clear();
     }
 
-    fn end(&mut self, set: Live, there: bool) {
+    fn end(&mut self, set: &Live, there: bool) {
         self.plain.remove_set(set.plain);
         if there {
             for operator in &mut self.other.operators {
@@ -153,7 +153,7 @@ impl Program {
         if self.sets.len() > 1 && self.random.u32(0..4) == 0 {
             let gone = self.random.usize(0..self.sets.len());
             let gone = self.sets.swap_remove(gone);
-            self.end(gone, false);
+            self.end(&gone, false);
         }
         self.random.shuffle(&mut self.sets);
         let sets = self.sets.iter();
@@ -305,7 +305,7 @@ fn run_case(seed: u64, changes: bool) {
         if program.sets.len() > 1 && program.random.u32(0..2 * often) == 0 {
             let gone = program.random.usize(0..program.sets.len());
             let gone = program.sets.swap_remove(gone);
-            program.end(gone, true);
+            program.end(&gone, true);
         }
         // Any moment between two calls is one at which a save may come.
         let moment = program.random.u32(0..4);

@@ -12,13 +12,16 @@ use tidewheel_core::Registry;
 use tidewheel_core::text::write_value;
 
 pub const TTL_SECONDS: i64 = 20;
+/// The windows of some rows: for each a row, its start and its end.
+pub type Windows = fn(&[Row]) -> Vec<(Row, i64, i64)>;
+
 /// A table with a row a window: FROM, the window's start and end (microseconds) of a row's time.
 pub struct PerWindow {
     pub table: &'static str,
     pub from: &'static str,
     pub key: &'static str,
     pub suffix: &'static str,
-    pub windows: fn(&[Row]) -> Vec<(Row, i64, i64)>,
+    pub windows: Windows,
 }
 
 const SECOND: i64 = 1_000_000;

@@ -291,7 +291,7 @@ mod tests {
             },
             Letter {
                 record: b"y".to_vec(),
-                ..one.clone()
+                ..one
             },
         ] {
             assert_ne!(other.id("log:a"), id);

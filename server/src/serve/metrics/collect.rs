@@ -76,9 +76,12 @@ fn process(out: &mut Out<'_, '_>, started: f64) -> Result<(), Error> {
     Ok(())
 }
 
+/// A gauge's name, what it says, and its value.
+type Gauge<T> = (&'static str, &'static str, fn(&T) -> f64);
+
 fn memory(out: &mut Out<'_, '_>, app: &App) -> Result<(), Error> {
     let now = app.engine.memory();
-    let gauges: [(&str, &str, fn(&MemoryStatus) -> f64); 3] = [
+    let gauges: [Gauge<MemoryStatus>; 3] = [
         (
             "tidewheel_memory_limit_bytes",
             "Bytes that may be used",
