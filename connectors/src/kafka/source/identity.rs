@@ -102,12 +102,14 @@ impl KafkaSource {
     ) -> Result<(), SourceError> {
         self.identity.anchors.extend(round.next);
         for (number, mark) in &round.asked {
-            // No record at the place: compacted or deleted by now, or the topic is shorter than
-            // that, which the client tells by itself.
-            if let Some(Some(other)) = found.get(number)
-                && other != mark
-            {
-                self.unverified.insert(*number, *mark);
+            match found.get(number) {
+                Some(Some(other)) if other != mark => {
+                    self.unverified.insert(*number, *mark);
+                }
+                // Compacted or deleted by now; or the topic is another one and shorter than that,
+                // which the client does not always tell.
+                Some(None) => (self.look_at_range, self.ask_at) = (true, Duration::ZERO),
+                _ => {}
             }
         }
         if self.unverified.is_empty() {
