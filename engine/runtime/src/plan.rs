@@ -212,7 +212,8 @@ pub fn source_of(query: &Query) -> Option<usize> {
 pub fn chain(query: &Query) -> Result<Chain, EngineError> {
     let (source, head, mut steps) = flatten(&query.root)?;
     let mut local = 0;
-    let mut keyed_by: Vec<Vec<usize>> = Vec::new();
+    let mut keyed_by: Vec<Vec<Option<usize>>> = Vec::new();
+    let mut after_over = false;
     let mut route: Vec<usize> = steps
         .first()
         .map(|step| step.keyed.keys().to_vec())
@@ -221,23 +222,25 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
     // key of all operators before it.
     let mut origin: Vec<Option<usize>> = (0..head.exprs.len()).map(Some).collect();
     for (at, step) in steps.iter().enumerate() {
-        let keys: Option<Vec<usize>> = step
+        let origins: Vec<Option<usize>> = step
             .keyed
             .keys()
             .iter()
             .map(|key| origin.get(*key).copied().flatten())
             .collect();
+        let keys: Option<Vec<usize>> = origins.iter().copied().collect();
+        let is_within = |keys: &[usize]| {
+            at == 0 || !keys.is_empty() && keys.iter().all(|key| route.contains(key))
+        };
         match keys {
-            Some(keys) if at == 0 || !keys.is_empty() => {
-                if at == 0 || keys.iter().all(|key| route.contains(key)) {
-                    keyed_by.push(keys.clone());
-                    route = keys;
-                } else {
-                    break;
-                }
-            }
+            Some(keys) if is_within(&keys) => route = keys,
+            // What OVER takes back only its shard knows, so the operator above it runs there too:
+            // rows go by the columns that both have as keys, all to one shard where there are none.
+            _ if after_over => route.retain(|column| origins.contains(&Some(*column))),
             _ => break,
         }
+        keyed_by.push(origins);
+        after_over = matches!(step.keyed, Keyed::Over { .. });
         local = at + 1;
         let of_keyed: Vec<Option<usize>> = step
             .keyed
@@ -258,8 +261,8 @@ pub fn chain(query: &Query) -> Result<Chain, EngineError> {
         // computes them.
         route.clear();
     }
-    let places = |keys: &Vec<usize>| {
-        let place = |column: &usize| keys.iter().position(|key| key == column);
+    let places = |keys: &Vec<Option<usize>>| {
+        let place = |column: &usize| keys.iter().position(|key| *key == Some(*column));
         route.iter().filter_map(place).collect()
     };
     let route_in_keys = keyed_by.iter().map(places).collect();
