@@ -48,6 +48,7 @@ if [ "$wants_simulate" = yes ]; then
   simulate_shoppers ${simulate[@]+"${simulate[@]}"}
   exit
 fi
+[ "$clean" = no ] || [ "$action" = down ] || fail "--clean belongs to down: ./up.sh down --clean"
 [ ${#simulate[@]} -eq 0 ] || fail "${simulate[0]} belongs to --simulate; for traffic beside the shop: --traffic RATE"
 
 data="${TIDEWHEEL_DATA:-$PWD/.tidewheel}"
