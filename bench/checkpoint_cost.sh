@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 events="${1:-3000000}" pairs="${2:-5}"
-[ -n "${TIDEWHEEL_BINARY:-}" ] || cargo build --release -p tidewheel
-export tidewheel="${TIDEWHEEL_BINARY:-$CARGO_TARGET_DIR/release/tidewheel}"
+build_tidewheel
+export tidewheel
 folder="$(mktemp -d)"
 export folder
 trap 'rm -rf "$folder"' EXIT

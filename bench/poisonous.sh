@@ -6,8 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 events="${1:-1000000}" rounds="${2:-5}"
-[ -n "${TIDEWHEEL_BINARY:-}" ] || cargo build --release -p tidewheel
-tidewheel="${TIDEWHEEL_BINARY:-$CARGO_TARGET_DIR/release/tidewheel}"
+build_tidewheel
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 "$tidewheel" simulate -n "$events" --per-second 1000 --shoppers 10000 --disorder 2000 --quiet --out "$folder/spread.jsonl"

@@ -13,7 +13,7 @@ tidewheel="${TIDEWHEEL_BINARY:-$CARGO_TARGET_DIR/release/tidewheel}"
 if [ -x "$CARGO_TARGET_DIR/release/tsv" ]; then
   "$CARGO_TARGET_DIR/release/tsv"
 else
-  say "the decoder's own bench is not built: cargo build --release -p tidewheel-bench --bin tsv"
+  say "the decoder's own bench is not built; without TIDEWHEEL_BINARY this script builds it"
 fi
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT

@@ -4,41 +4,13 @@
 mod support_service;
 
 use serde_json::Value;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use support_service::{Service, Start, binary, folder, views};
+use support_service::{Flow, Service, Start, folder, views};
 use tempfile::TempDir;
-
-/// A simulator that writes into the folder's log until it is dropped.
-struct Flow(Child);
-
-impl Flow {
-    fn start(folder: &Path) -> Self {
-        let arguments = "simulate --rate 200 --shoppers 10 --out log:log";
-        let child = Command::new(binary())
-            .args(arguments.split(' '))
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("starts");
-        Self(child)
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn prepared() -> (Flow, Arc<TempDir>) {
     let folder = folder();
     let flow = Flow::start(folder.path());
-    while !folder.path().join("log").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
     let seen = views("seen", "product_view");
     std::fs::write(folder.path().join("queries/seen.sql"), seen).expect("writes");
     (flow, folder)

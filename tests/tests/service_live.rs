@@ -4,40 +4,9 @@ mod support_service;
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use support_service::{Service, Start, binary, folder, root, run, views};
-
-/// A simulator that writes into the folder's log until it is dropped.
-struct Flow(Child);
-
-impl Flow {
-    fn start(folder: &Path) -> Self {
-        let child = Command::new(binary())
-            .args([
-                "simulate",
-                "--rate",
-                "200",
-                "--shoppers",
-                "10",
-                "--out",
-                "log:log",
-            ])
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("starts");
-        Self(child)
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use support_service::{Flow, Service, Start, binary, folder, root, run, views};
 
 fn live() -> (Flow, Service) {
     live_with(&[])
@@ -46,9 +15,6 @@ fn live() -> (Flow, Service) {
 fn live_with(flags: &[&str]) -> (Flow, Service) {
     let folder = folder();
     let flow = Flow::start(folder.path());
-    while !folder.path().join("log").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
     std::fs::write(
         folder.path().join("queries/seen.sql"),
         views("seen", "product_view"),

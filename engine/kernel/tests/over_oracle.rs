@@ -140,6 +140,17 @@ fn read(out: &OverBatch, reader: &mut Reader) {
     }
 }
 
+/// Each row with the watermark before it: the highest time so far, less a delay.
+fn with_watermarks(rows: Vec<Row>, delay: i64) -> Vec<(Row, i64)> {
+    let mut highest = i64::MIN / 2;
+    let with = |row: Row| {
+        let watermark = highest - delay;
+        highest = highest.max(row.time);
+        (row, watermark)
+    };
+    rows.into_iter().map(with).collect()
+}
+
 fn frame_of<'a>(rows: &[&'a Row], at: usize, frame: Frame) -> Vec<&'a Row> {
     let current = rows[at];
     match frame {
@@ -297,14 +308,10 @@ proptest! {
         delay in 0..12_i64,
         seed: u64,
     ) {
-        let mut highest = i64::MIN / 2;
-        let mut input = Vec::new();
+        let input = with_watermarks(rows, delay);
         let (mut on_time, mut late) = (Vec::new(), Vec::new());
-        for row in rows {
-            let watermark = highest - delay;
-            highest = highest.max(row.time);
-            if watermark >= row.time { late.push(row.id) } else { on_time.push(row.clone()) }
-            input.push((row, watermark));
+        for (row, watermark) in &input {
+            if *watermark >= row.time { late.push(row.id) } else { on_time.push(row.clone()) }
         }
         let new = || operator(&calls);
         let mut operator = new();
@@ -327,12 +334,7 @@ proptest! {
         delay in 0..12_i64,
         seed: u64,
     ) {
-        let mut highest = i64::MIN / 2;
-        let mut input = Vec::new();
-        for row in rows {
-            input.push((row.clone(), highest - delay));
-            highest = highest.max(row.time);
-        }
+        let input = with_watermarks(rows, delay);
         let new = || operator(&calls).once();
         let mut operator = new();
         let mut saves = Saves::new(seed, true);

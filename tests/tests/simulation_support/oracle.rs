@@ -157,12 +157,7 @@ pub const CURRENT: &[Current] = &[
                    FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '40' SECOND)) \
                    GROUP BY k, s, window_start, window_end) \
                  GROUP BY k, window_start, window_end",
-        expected: |rows, now| {
-            by_key(&inside(rows, hop(10, 40, now)), |rows| {
-                let s: BTreeSet<_> = rows.iter().map(|row| row.s).collect();
-                vec![("c", Some(rows.len() as i64)), ("n", Some(s.len() as i64))]
-            })
-        },
+        expected: |rows, now| sums_of_counts(&inside(rows, hop(10, 40, now))),
         nothing: &[],
     },
     Current {
@@ -240,12 +235,7 @@ pub const CURRENT: &[Current] = &[
                    FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '3' SECOND)) \
                    GROUP BY k, s, window_start, window_end) \
                  GROUP BY k, window_start, window_end",
-        expected: |rows, now| {
-            by_key(&inside(rows, hop(1, 3, now)), |rows| {
-                let s: BTreeSet<_> = rows.iter().map(|row| row.s).collect();
-                vec![("c", Some(rows.len() as i64)), ("n", Some(s.len() as i64))]
-            })
-        },
+        expected: |rows, now| sums_of_counts(&inside(rows, hop(1, 3, now))),
         nothing: &[("n", "0")],
     },
     // The groups are values: which ones there were depends on every row and on every moment.
@@ -314,6 +304,14 @@ pub fn last_hop(slide: i64, size: i64, now: i64) -> (i64, i64) {
 pub fn inside(rows: &[Row], (start, end): (i64, i64)) -> Vec<Row> {
     let within = |row: &&Row| start <= row.ts && row.ts < end;
     rows.iter().filter(within).cloned().collect()
+}
+
+/// By key, the rows and their distinct `s`: what sums and counts over groups of each come to.
+fn sums_of_counts(rows: &[Row]) -> Table {
+    by_key(rows, |rows| {
+        let s: BTreeSet<_> = rows.iter().map(|row| row.s).collect();
+        vec![("c", Some(rows.len() as i64)), ("n", Some(s.len() as i64))]
+    })
 }
 
 fn keys(rows: &[Row]) -> BTreeMap<&'static str, Vec<&Row>> {

@@ -322,6 +322,34 @@ pub(crate) fn simulate(folder: &Path, events: u32) {
     );
 }
 
+/// A simulator that writes into the folder's log until it is dropped.
+pub(crate) struct Flow(Child);
+
+impl Flow {
+    /// Starts it, and waits until the log is there.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let arguments = "simulate --rate 200 --shoppers 10 --out log:log";
+        let child = Command::new(binary())
+            .args(arguments.split(' '))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let flow = Self(child);
+        while !folder.join("log").exists() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        flow
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A query that counts by shopper into a store.
 pub(crate) fn views(table: &str, condition: &str) -> String {
     format!(

@@ -14,7 +14,7 @@ use crate::scan::worker::{TableReading, Work, Worker};
 use crate::shard::message::{Feedback, ShardMessage, SourceTime};
 use crate::shard::query::HandOver;
 use crate::shard::step::{StepState, micros};
-use crate::shard::{END_WAIT, Shard};
+use crate::shard::{END_WAIT_MIN, Shard};
 use crate::sink::SinkTask;
 use crate::sink::message::SinkMessage;
 use crate::sink::side::SideTask;
@@ -131,7 +131,7 @@ impl State {
             timers_left: false,
             unserved: 0,
             expiry_served: Duration::ZERO,
-            end_wait: END_WAIT.0,
+            end_wait: END_WAIT_MIN,
             reported: (Duration::ZERO, [0; 4]),
         };
         (Box::new(shard), sender, to_shard)

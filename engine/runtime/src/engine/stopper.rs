@@ -25,6 +25,13 @@ pub struct Stopper {
 }
 
 impl Stopper {
+    fn new(shared: &Shared, state: &Arc<Mutex<State>>) -> Self {
+        Self {
+            shared: shared.clone(),
+            state: Arc::downgrade(state),
+        }
+    }
+
     /// True once nothing more will be read.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -64,10 +71,7 @@ pub(super) fn begin_checkpoints(
     state: &Arc<Mutex<State>>,
     options: &CheckpointOptions,
 ) {
-    let stopper = Stopper {
-        shared: shared.clone(),
-        state: Arc::downgrade(state),
-    };
+    let stopper = Stopper::new(shared, state);
     shared.checkpoints.change(|status| {
         status.place = options.store.storage().place();
         status.pipeline = options.store.pipeline().to_owned();
@@ -98,10 +102,7 @@ pub(super) fn begin_memory(shared: &Shared, state: &Arc<Mutex<State>>) {
     shared.executor.spawn(Box::new(MemoryKeeper {
         limit: limit.clone(),
         gate: Arc::clone(&shared.memory),
-        stopper: Stopper {
-            shared: shared.clone(),
-            state: Arc::downgrade(state),
-        },
+        stopper: Stopper::new(shared, state),
         env: Arc::clone(&shared.env),
         stats: Arc::clone(&shared.stats),
         copies: shared.options.checkpoints.is_some(),

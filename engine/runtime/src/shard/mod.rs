@@ -45,8 +45,10 @@ const EXPIRY_WAIT: Duration = Duration::from_millis(250);
 /// Messages that are handled before changes are looked for, while more are waiting.
 const MESSAGES_AT_ONCE: usize = 8;
 /// How long a shard waits for its last sinks before it looks again: at first, since most are gone
-/// at once, and at most.
-pub const END_WAIT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+/// at once.
+pub const END_WAIT_MIN: Duration = Duration::from_millis(1);
+/// The same at most.
+const END_WAIT_MAX: Duration = Duration::from_millis(100);
 /// How long a shard waits at once for a state that is on its way.
 const JOIN_WAIT: Duration = Duration::from_millis(5);
 /// How often counters are refreshed.
@@ -654,7 +656,7 @@ impl Shard {
             Poll::Done
         } else {
             let wait = self.end_wait;
-            self.end_wait = (wait * 2).min(END_WAIT.1);
+            self.end_wait = (wait * 2).min(END_WAIT_MAX);
             Poll::Idle(Some(wait))
         }
     }
