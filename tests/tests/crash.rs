@@ -2,14 +2,15 @@
 //! step, and a new engine, with another number of shards, goes on from the checkpoint store and
 //! from what stands in the sinks. The store fails, tears what it writes and is away; the sinks
 //! fail and are away; the clock jumps. At the end everything equals a run without a crash, rows
-//! of append-only tables are there once, and on the way nothing went back.
+//! of append-only tables are there once, and on the way nothing went back. So it is where queries
+//! come and change meanwhile, at any instant between checkpoints and while the process is down.
 //!
 //! `TIDEWHEEL_SEEDS=10000` runs so many seeds; `TIDEWHEEL_SEED=17` runs that one.
 
 mod simulation_support;
 
 use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
-use simulation_support::statements::{registry, seeds, written};
+use simulation_support::statements::{earlier, registry, seeds, written};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Shared, SimulatedEnv};
 use simulation_support::{Row, SCRIPT, script};
@@ -20,6 +21,7 @@ use tidewheel_checkpoint::lease::Owner;
 use tidewheel_checkpoint::{CheckpointStore, Lease, Storage};
 use tidewheel_core::{Env, SourceText};
 use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
+use tidewheel_runtime::status::QueryState;
 use tidewheel_runtime::task::{Executor, Simulation};
 use tidewheel_runtime::{Engine, RunOptions};
 use tidewheel_sql::plan::Program;
@@ -35,29 +37,61 @@ fn clock_error(random: &mut fastrand::Rng) -> i64 {
     random.i64(-20_000..20_000)
 }
 
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An input with an end.
+    Bounded,
+    /// One without, and the same queries all the time.
+    Live,
+    /// One without, and queries that come and change.
+    Changing,
+}
+
+/// How far a query has come that begins later than others, or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    Absent,
+    Earlier,
+    Final,
+}
+
 /// What one seed decides.
 struct World {
     random: fastrand::Rng,
     shared: Arc<Shared>,
     storage: Arc<SimulatedStorage>,
     program: Program,
+    /// The program before its queries were changed.
+    earlier: Program,
+    /// By query, which version runs.
+    versions: Vec<Version>,
     env: Arc<dyn Env>,
-    bounded: bool,
+    kind: Kind,
 }
 
 impl World {
-    fn new(seed: u64, bounded: bool) -> (Self, Vec<Row>) {
+    fn new(seed: u64, kind: Kind) -> (Self, Vec<Row>) {
         let mut random = fastrand::Rng::with_seed(seed);
         let (rows, records) = script(&mut random);
         let shared = Shared::new(random.u64(..), records);
         let registry = registry(&shared);
         let ttl = if random.bool() { TTL_SECONDS } else { 3_600 };
-        let source = Arc::new(SourceText {
-            name: "crash.sql".to_owned(),
-            text: statements(bounded, ttl),
-        });
-        let program = compile(&[source], &CompileContext::new(&registry))
-            .unwrap_or_else(|errors| panic!("{errors}"));
+        let text = statements(kind == Kind::Bounded, ttl);
+        let compiled = |text: String| {
+            let name = "crash.sql".to_owned();
+            let source = Arc::new(SourceText { name, text });
+            compile(&[source], &CompileContext::new(&registry))
+                .unwrap_or_else(|errors| panic!("{errors}"))
+        };
+        let earlier = compiled(earlier(&text));
+        let program = compiled(text);
+        let version = |_| match (kind, random.u8(0..4)) {
+            (Kind::Changing, 0..2) => Version::Absent,
+            (Kind::Changing, 2) => Version::Earlier,
+            _ => Version::Final,
+        };
+        let versions = program.queries.iter().map(version).collect();
         let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
         let storage = Arc::new(SimulatedStorage::new(random.u64(..), &shared.death));
         let world = Self {
@@ -65,10 +99,44 @@ impl World {
             shared,
             storage,
             program,
+            earlier,
+            versions,
             env,
-            bounded,
+            kind,
         };
         (world, rows)
+    }
+
+    /// The queries that are there by now, in their versions.
+    fn current(&self) -> Program {
+        let mut program = self.program.clone();
+        let versions = self.versions.iter().zip(&self.program.queries);
+        let earlier = self.earlier.queries.iter();
+        let now = versions
+            .zip(earlier)
+            .filter_map(|((version, last), first)| {
+                assert_eq!(last.name, first.name);
+                match version {
+                    Version::Absent => None,
+                    Version::Earlier => Some(first.clone()),
+                    Version::Final => Some(last.clone()),
+                }
+            });
+        program.queries = now.collect();
+        program
+    }
+
+    /// Some queries come, or change. True if any did.
+    fn change(&mut self, all: bool) -> bool {
+        let before = self.versions.clone();
+        for version in &mut self.versions {
+            *version = match (all, self.random.u8(0..6)) {
+                (true, _) | (false, 0) => Version::Final,
+                (false, 1) => (*version).max(Version::Earlier),
+                _ => *version,
+            };
+        }
+        self.versions != before
     }
 
     /// A new process.
@@ -93,7 +161,17 @@ impl World {
         };
         let simulation = Arc::new(Simulation::new(self.random.u64(..)));
         let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;
-        let engine = Engine::start(&self.program, &self.env, executor, &options).expect("starts");
+        let engine = if self.kind == Kind::Changing {
+            if self.random.bool() {
+                // Somebody has edited files while nothing ran.
+                self.change(false);
+            }
+            let engine = Engine::live(&self.env, executor, &options);
+            engine.apply(&self.current()).expect("starts");
+            engine
+        } else {
+            Engine::start(&self.program, &self.env, executor, &options).expect("starts")
+        };
         self.storage.faults.store(self.random.u64(0..300), Relaxed);
         // What is read again comes in other batches.
         let chunk = [1, 12, 1_000][self.random.usize(0..3)];
@@ -119,10 +197,15 @@ impl World {
         let mut random = self.random.fork();
         let shared = Arc::clone(&self.shared);
         let storage = Arc::clone(&self.storage);
-        let bounded = self.bounded;
+        let kind = self.kind;
         let mut left = steps;
+        let mut ends_at = None;
         loop {
             let slice = left.min(SLICE);
+            let over = shared.now().as_secs() >= SCRIPT as u64;
+            if kind == Kind::Changing && (over || random.u8(0..4) == 0) && self.change(over) {
+                engine.apply(&self.current()).expect("a sound program");
+            }
             let done = simulation.run(slice, |wait| {
                 shared.pass(wait.max(Duration::from_millis(random.u64(1..80))));
                 let now = shared.now().as_secs();
@@ -135,8 +218,12 @@ impl World {
                     shared.faults.store(0, Relaxed);
                     storage.faults.store(0, Relaxed);
                 }
-                if !bounded && now > 420 {
-                    engine.stop();
+                if kind != Kind::Bounded && now > 420 && is_caught_up(engine) {
+                    // Some time for the last changes.
+                    let ends_at = *ends_at.get_or_insert(now + 10);
+                    if kind == Kind::Live || now > ends_at {
+                        engine.stop();
+                    }
                 }
             });
             left -= slice;
@@ -148,8 +235,14 @@ impl World {
     }
 }
 
-fn run(seed: u64, bounded: bool) {
-    let (mut world, rows) = World::new(seed, bounded);
+/// No query reads history.
+fn is_caught_up(engine: &Engine) -> bool {
+    let reads = |state: &QueryState| matches!(state, QueryState::CatchingUp { .. });
+    !engine.queries().iter().any(|query| reads(&query.state))
+}
+
+fn run(seed: u64, kind: Kind) {
+    let (mut world, rows) = World::new(seed, kind);
     world.shared.faults.store(world.random.u64(0..80), Relaxed);
     let mut crashes = world.random.u32(1..8);
     if let Ok(given) = std::env::var("TIDEWHEEL_CRASHES") {
@@ -198,7 +291,7 @@ fn run(seed: u64, bounded: bool) {
     let shared = &world.shared;
     let summary = engine.summary();
     assert_eq!((summary.late, summary.bad), (0, 0));
-    let frontier = if bounded {
+    let frontier = if kind == Kind::Bounded {
         rows.iter().map(|row| row.ts).max().unwrap_or(0)
     } else {
         let reached = engine.sources()[0].frontier_ms.expect("rows came");
@@ -209,7 +302,7 @@ fn run(seed: u64, bounded: bool) {
         eprintln!("{:?}", shared.tables.lock().expect("fine").get("hop_now"));
     }
     check_current(shared, &rows, frontier, "at the end");
-    if bounded {
+    if kind == Kind::Bounded {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");
@@ -220,9 +313,9 @@ fn run(seed: u64, bounded: bool) {
     }
 }
 
-fn run_all(test: &str, bounded: bool, default: u64) {
+fn run_all(test: &str, kind: Kind, default: u64) {
     for seed in seeds(default) {
-        let outcome = std::panic::catch_unwind(|| run(seed, bounded));
+        let outcome = std::panic::catch_unwind(|| run(seed, kind));
         assert!(
             outcome.is_ok(),
             "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
@@ -233,10 +326,23 @@ fn run_all(test: &str, bounded: bool, default: u64) {
 
 #[test]
 fn a_bounded_input_ends_as_if_nothing_had_crashed() {
-    run_all("a_bounded_input_ends_as_if_nothing_had_crashed", true, 40);
+    run_all(
+        "a_bounded_input_ends_as_if_nothing_had_crashed",
+        Kind::Bounded,
+        40,
+    );
 }
 
 #[test]
 fn live_values_end_as_if_nothing_had_crashed() {
-    run_all("live_values_end_as_if_nothing_had_crashed", false, 40);
+    run_all("live_values_end_as_if_nothing_had_crashed", Kind::Live, 40);
+}
+
+#[test]
+fn changed_queries_end_as_if_nothing_had_crashed() {
+    run_all(
+        "changed_queries_end_as_if_nothing_had_crashed",
+        Kind::Changing,
+        40,
+    );
 }

@@ -50,6 +50,13 @@ pub struct SourceEntry {
     /// the offset still means the same place. Absent where it was written before that was kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<u32, RecordMark>,
+    /// It has an end. Absent where it was written before that was kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bounded: bool,
+    /// How far event times lay beyond their records' timestamps at most, milliseconds, where that
+    /// is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_ms: Option<i64>,
     /// Times, idleness, memory of repeats.
     pub scan: Piece,
     /// State that queries with the same key share.

@@ -73,6 +73,8 @@ fn checkpoint(at: usize) -> (Data, Manifest) {
                 offsets: BTreeMap::from([(0, 5), (7, u64::MAX)]),
                 marks: BTreeMap::new(),
                 frontier: Some(-1_709_294_400_000_001),
+                bounded: false,
+                lead_ms: None,
                 scan: scan.clone(),
                 groups: vec![GroupEntry {
                     group: 4,
@@ -93,6 +95,8 @@ fn checkpoint(at: usize) -> (Data, Manifest) {
                 offsets: BTreeMap::new(),
                 marks: BTreeMap::new(),
                 frontier: None,
+                bounded: false,
+                lead_ms: None,
                 scan,
                 groups: Vec::new(),
                 queries: vec![QueryEntry {

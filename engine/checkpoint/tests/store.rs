@@ -31,6 +31,8 @@ fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
                 },
             )]),
             frontier: Some(-1),
+            bounded: true,
+            lead_ms: Some(-3),
             scan,
             groups: Vec::new(),
             queries: Vec::new(),

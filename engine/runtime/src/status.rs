@@ -371,6 +371,8 @@ pub struct SourceHandle {
     lags: parking_lot::Mutex<BTreeMap<u32, LagAmount>>,
     /// The frontier is at least this: readers of values may have seen it so before a restart.
     pub floor: AtomicI64,
+    /// All partitions were read to their ends at some time.
+    pub caught_up: AtomicBool,
     positions: parking_lot::Mutex<BTreeMap<u32, u64>>,
     state: parking_lot::Mutex<SourceState>,
     time: parking_lot::Mutex<(SourceTime, Vec<PartitionStatus>)>,
@@ -393,6 +395,7 @@ impl SourceHandle {
             lead_ms: AtomicI64::new(i64::MIN),
             lags: parking_lot::Mutex::default(),
             floor: AtomicI64::new(NO_TIME),
+            caught_up: AtomicBool::new(false),
             positions: parking_lot::Mutex::default(),
             state: parking_lot::Mutex::new(SourceState::Reading),
             time: parking_lot::Mutex::new((time, Vec::new())),
@@ -453,6 +456,9 @@ impl SourceHandle {
 
     /// Shows its time.
     pub fn show(&self, time: SourceTime, partitions: Vec<PartitionStatus>) {
+        if !time.behind {
+            self.caught_up.store(true, Relaxed);
+        }
         *self.time.lock() = (time, partitions);
     }
 
@@ -461,6 +467,13 @@ impl SourceHandle {
     pub fn frontier(&self) -> Option<EventTime> {
         let frontier = self.stats.frontier.0.load(Relaxed);
         (frontier != NO_TIME).then_some(frontier)
+    }
+
+    /// How far event times lay beyond their records' timestamps at most, milliseconds.
+    #[must_use]
+    pub fn lead_ms(&self) -> Option<i64> {
+        let lead = self.lead_ms.load(Relaxed);
+        (lead != i64::MIN).then_some(lead)
     }
 
     /// How far it is.

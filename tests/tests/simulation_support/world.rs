@@ -242,13 +242,24 @@ impl Connector for Memory {
     }
 
     fn source(&self, request: &SourceRequest) -> Result<Box<dyn Source>, ConnectorError> {
-        let count = self.0.partitions.lock().unwrap().len();
+        let partitions = self.0.partitions.lock().unwrap();
+        let count = partitions.len();
+        // Where a time is given, the first record that came then.
+        let from = |records: &VecDeque<Record>| {
+            let is_before = |record: &&Record| {
+                let at = BEGIN + record.at.as_millis() as i64;
+                request.from_ms.is_some_and(|from| at < from)
+            };
+            records.iter().take_while(is_before).count() as u64
+        };
+        let offsets = (0_u32..).zip(partitions.iter()).map(|(number, records)| {
+            let start = request.start.get(&number).copied();
+            start.unwrap_or_else(|| from(records))
+        });
         Ok(Box::new(MemorySource {
             shared: Arc::clone(&self.0),
             bounded: request.table.options.boolean("bounded")? == Some(true),
-            offsets: (0..count as u32)
-                .map(|partition| request.start.get(&partition).copied().unwrap_or(0))
-                .collect(),
+            offsets: offsets.collect(),
             paused: vec![false; count],
             finished: vec![false; count],
             told: vec![None; count],

@@ -30,6 +30,8 @@ pub enum Part {
         marks: BTreeMap<u32, Mark>,
         /// The highest event time seen.
         frontier: EventTime,
+        /// How far event times lay beyond their records' timestamps at most, milliseconds.
+        lead_ms: Option<i64>,
         /// Times, idleness, repeats.
         bytes: Vec<u8>,
     },

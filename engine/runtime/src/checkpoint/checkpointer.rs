@@ -117,11 +117,11 @@ impl Checkpointer {
             full,
             parts: sender,
         };
-        let (sources, queries) = self.stopper.send_barrier(&barrier);
-        if sources.is_empty() {
+        let sent_to = self.stopper.send_barrier(&barrier);
+        if sent_to.sources.is_empty() {
             return;
         }
-        let gather = Gather::new((self.number, full), receiver, sources, queries, self.shards);
+        let gather = Gather::new((self.number, full), receiver, sent_to, self.shards);
         self.gather = Some((gather, now, self.env.wall_ms()));
     }
 

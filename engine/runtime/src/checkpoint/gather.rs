@@ -19,12 +19,31 @@ pub struct Definition {
     pub fingerprint: u64,
 }
 
+/// A source that a barrier was sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceDefinition {
+    /// Its table.
+    pub table: Definition,
+    /// It has an end.
+    pub bounded: bool,
+}
+
+/// Who a barrier was sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SentTo {
+    /// The sources.
+    pub sources: BTreeMap<usize, SourceDefinition>,
+    /// The queries that ran then.
+    pub queries: BTreeMap<QueryId, Definition>,
+}
+
 /// A source's place and time.
 #[derive(Debug)]
 struct ScanPart {
     offsets: BTreeMap<u32, u64>,
     marks: BTreeMap<u32, RecordMark>,
     frontier: EventTime,
+    lead_ms: Option<i64>,
     bytes: Vec<u8>,
 }
 
@@ -53,7 +72,7 @@ pub struct Gather {
     /// It does not build on an earlier one.
     pub full: bool,
     parts: Receiver<Part>,
-    sources: BTreeMap<usize, Definition>,
+    sources: BTreeMap<usize, SourceDefinition>,
     queries: BTreeMap<QueryId, Definition>,
     shards: usize,
     scans: BTreeMap<usize, ScanPart>,
@@ -67,15 +86,15 @@ fn saved((partition, mark): (u32, Mark)) -> (u32, RecordMark) {
 }
 
 impl Gather {
-    /// Of these sources, to which barriers were sent, and the queries that ran then.
+    /// Of a barrier's answers.
     #[must_use]
     pub fn new(
         (number, full): (u64, bool),
         parts: Receiver<Part>,
-        sources: BTreeMap<usize, Definition>,
-        queries: BTreeMap<QueryId, Definition>,
+        sent_to: SentTo,
         shards: usize,
     ) -> Self {
+        let SentTo { sources, queries } = sent_to;
         Self {
             number,
             full,
@@ -114,12 +133,14 @@ impl Gather {
                 offsets,
                 marks,
                 frontier,
+                lead_ms,
                 bytes,
             } => {
                 let scan = ScanPart {
                     offsets,
                     marks: marks.into_iter().map(saved).collect(),
                     frontier,
+                    lead_ms,
                     bytes,
                 };
                 self.scans.insert(source, scan);
@@ -158,15 +179,17 @@ impl Gather {
         mut manifest: Manifest,
     ) -> Option<(Data, Manifest)> {
         let mut data = Data::new(name);
-        for (id, source) in &self.sources {
+        for (id, SourceDefinition { table, bounded }) in &self.sources {
             let scan = self.scans.get(id)?;
             let earlier = before.and_then(|before| {
                 let mut sources = before.sources.iter();
-                sources.find(|s| s.name == source.name && s.fingerprint == source.fingerprint)
+                sources.find(|s| s.name == table.name && s.fingerprint == table.fingerprint)
             });
             let entry = SourceEntry {
-                name: source.name.clone(),
-                fingerprint: source.fingerprint,
+                name: table.name.clone(),
+                fingerprint: table.fingerprint,
+                bounded: *bounded,
+                lead_ms: scan.lead_ms,
                 offsets: scan.offsets.clone(),
                 marks: scan.marks.clone(),
                 frontier: (scan.frontier != NO_TIME).then_some(scan.frontier),

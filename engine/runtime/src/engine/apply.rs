@@ -1,5 +1,6 @@
 //! Compares a program with what runs: what is to begin, and what is to end.
 
+use super::history::Past;
 use super::restart::Start;
 use super::state::{QueryRun, SourceId, State};
 use crate::error::EngineError;
@@ -13,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tidewheel_checkpoint::{QueryEntry, SourceEntry};
-use tidewheel_core::TableSpec;
 use tidewheel_core::time::MICROS_PER_MILLI;
+use tidewheel_core::{EventTime, TableSpec};
 use tidewheel_sql::plan::{Program, Query, SourceTable};
 
 /// What [`super::Engine::apply`] has changed, as names of queries.
@@ -55,6 +56,8 @@ pub(super) struct Beginning {
 pub(super) struct History {
     /// How far back it reads, microseconds.
     pub(super) length: i64,
+    /// The frontier at the instant that it lies before.
+    pub(super) frontier: Option<EventTime>,
     /// The event time of the first row that it needs, milliseconds.
     pub(super) from_ms: Option<i64>,
     /// The time of the record to begin at, milliseconds.
@@ -123,8 +126,14 @@ impl State {
             chain.source = source;
             let is_new = !self.sources.contains_key(&source);
             let saved = start.source(table);
-            let mut beginning = self.beginning((at, query), chain, is_new, table);
+            let past = match self.sources.get(&source).filter(|_| !is_new) {
+                Some(run) if run.bounded => None,
+                Some(run) => Some(start.past(table).unwrap_or_else(|| Past::now(run))),
+                None => start.past(table),
+            };
+            let mut beginning = self.beginning((at, query), chain, past, table);
             start.prepare(&mut beginning, saved)?;
+            beginning.gated |= self.may_repeat(source, is_new);
             if self.newest_run(&query.name).is_some() {
                 applied.replaced.push(query.name.clone());
             } else {
@@ -159,6 +168,14 @@ impl State {
             gone,
             applied,
         })
+    }
+
+    /// Whether a source's rows may be some that an earlier process has read, and written values of:
+    /// until it was read to its end once.
+    fn may_repeat(&self, source: SourceId, is_new: bool) -> bool {
+        let run = self.sources.get(&source).filter(|_| !is_new);
+        let has_read = run.is_some_and(|run| run.handle.caught_up.load(Relaxed));
+        self.shared.options.checkpoints.is_some() && !has_read
     }
 
     /// A query under a new name that writes what one wrote that is gone now is the same query
@@ -198,7 +215,7 @@ impl State {
         &mut self,
         (place, query): (usize, &Query),
         chain: Chain,
-        is_new: bool,
+        past: Option<Past>,
         table: &SourceTable,
     ) -> Beginning {
         let chain = Arc::new(chain);
@@ -213,14 +230,13 @@ impl State {
             Some(history) => history.replaces,
             None => Some(id),
         });
-        let source = self.sources.get(&chain.source).filter(|_| !is_new);
-        let history = source.filter(|run| !run.bounded).and_then(|run| {
+        let history = past.and_then(|past| {
             let length = super::history::length(&chain, micros(self.shared.options.history));
             let length = length.filter(|length| *length > 0)?;
             let mode = table.spec.options.get("scan.startup.mode");
             let from_end = mode == Some("latest-offset");
             let now = from_end.then(|| self.shared.env.wall_ms() * MICROS_PER_MILLI);
-            Some(History::of(run, length, now))
+            Some(History::of(past, length, now))
         });
         Beginning {
             id,

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tidewheel_checkpoint::SourceEntry;
 use tidewheel_core::time::NO_TIME;
 use tidewheel_core::{DecodeRequest, Sink, Source, TableSpec};
 use tidewheel_sql::plan::{BadRows, SourceTable};
@@ -75,8 +76,8 @@ pub(super) struct ScanRequest<'a> {
     pub(super) decoders: usize,
     /// Set for a reading of history: the query, and the live reading.
     pub(super) history: Option<(QueryId, Arc<SourceHandle>)>,
-    /// Where it goes on from a checkpoint: offsets by partition; times and repeats.
-    pub(super) saved: Option<(&'a BTreeMap<u32, u64>, &'a [u8])>,
+    /// Where it goes on from a checkpoint: its entry; times and repeats.
+    pub(super) saved: Option<(&'a SourceEntry, &'a [u8])>,
 }
 
 /// A sink task, before it is spawned.
@@ -171,6 +172,9 @@ impl State {
         );
         if shared.options.checkpoints.is_some() {
             task = task.with_progress(new.fingerprint, &shared.checkpoints);
+        }
+        if new.history.is_some() {
+            task = task.with_history();
         }
         if new.gated {
             task = task.restarted(new.saved_sink.as_ref())?;
@@ -298,16 +302,19 @@ impl State {
             .map_or(0, |(_, window)| micros(*window));
         let mut dedup = table.dedup.as_ref().map(|_| Dedup::new(dedup_window));
         let mut positions = BTreeMap::new();
-        if let Some((offsets, bytes)) = saved {
+        if let Some((entry, bytes)) = saved {
             let mut reader = tidewheel_kernel::aggregate::codec::Reader::new(bytes);
             time.load(&mut reader, shared.env.monotonic())?;
             if let Some(dedup) = &mut dedup {
                 dedup.load(&mut reader)?;
             }
-            for (partition, offset) in offsets {
+            for (partition, offset) in &entry.offsets {
                 handle.handed_on(*partition, *offset);
             }
-            positions.clone_from(offsets);
+            if let Some(lead_ms) = entry.lead_ms {
+                handle.lead_ms.fetch_max(lead_ms, Relaxed);
+            }
+            positions.clone_from(&entry.offsets);
         }
         let reached = SourceTime {
             frontier: time.frontier(),

@@ -63,10 +63,8 @@ impl State {
                     program: Arc::new(ScanProgram::new(Arc::new(reading))),
                     decoders: self.shared.options.decoders,
                     history: None,
-                    saved: match (&plan.saved, start.restore()) {
-                        (Some(entry), Some(restore)) => {
-                            Some((&entry.offsets, restore.scan(entry)?))
-                        }
+                    saved: match (&plan.saved, start.checkpoint()) {
+                        (Some(entry), Some(checkpoint)) => Some((entry, checkpoint.scan(entry)?)),
                         _ => None,
                     },
                 };
@@ -204,6 +202,7 @@ impl State {
                 source,
                 chain: new.chain,
                 handle: new.handle,
+                gated: new.gated,
                 sink: sink.sender,
                 ended: sink.ended,
                 history,

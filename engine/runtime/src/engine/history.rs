@@ -11,7 +11,7 @@ use crate::status::QueryState;
 use crate::task::Task;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use tidewheel_core::EventTime;
 use tidewheel_core::time::{MICROS_PER_MILLI, MICROS_PER_SECOND};
 use tidewheel_kernel::spec::WindowKind;
 use tidewheel_sql::plan::SourceTable;
@@ -20,24 +20,44 @@ use tidewheel_sql::plan::SourceTable;
 /// first window.
 const HISTORY_MARGIN: i64 = 60 * MICROS_PER_SECOND;
 
+/// The instant before which a history lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past {
+    /// The frontier then; `None`: no row had come.
+    pub(super) frontier: Option<EventTime>,
+    /// How far event times lay beyond their records' timestamps at most, milliseconds.
+    pub(super) lead_ms: Option<i64>,
+}
+
+impl Past {
+    /// Now, as a running source knows it.
+    pub(super) fn now(source: &SourceRun) -> Self {
+        Self {
+            frontier: source.handle.frontier(),
+            lead_ms: source.handle.lead_ms(),
+        }
+    }
+}
+
 impl History {
-    /// Where a query that needs `length` microseconds before now begins to read. `now` is the
+    /// Where a query that needs `length` microseconds before `past` begins to read. `now` is the
     /// wall clock where the source began at its end: before its first row, that is all that is
     /// known. (Where it began elsewhere, the history then begins there too.)
-    pub(super) fn of(source: &SourceRun, length: i64, now: Option<i64>) -> Self {
-        let frontier = source.handle.frontier().or(now);
+    pub(super) fn of(past: Past, length: i64, now: Option<i64>) -> Self {
+        let frontier = past.frontier.or(now);
         let from = frontier.map(|frontier| frontier.saturating_sub(length) - HISTORY_MARGIN);
         let from_ms = from.map(|from| from.div_euclid(MICROS_PER_MILLI));
         // Where records bear older times than their events, a record's time does not say where
         // to begin.
-        let lead_ms = source.handle.lead_ms.load(Relaxed);
-        let begin_ms = if lead_ms > HISTORY_MARGIN / MICROS_PER_MILLI {
+        let margin_ms = HISTORY_MARGIN / MICROS_PER_MILLI;
+        let begin_ms = if past.lead_ms.is_some_and(|lead| lead > margin_ms) {
             Some(0)
         } else {
             from_ms
         };
         Self {
             length,
+            frontier: past.frontier,
             from_ms,
             begin_ms,
         }
@@ -60,7 +80,6 @@ impl State {
         else {
             return;
         };
-        let frontier = live.handle.frontier();
         let own = BTreeSet::from([new.id]);
         let program = Arc::new(live.full.only(&own));
         let live = Arc::clone(&live.handle);
@@ -106,7 +125,7 @@ impl State {
                 add: vec![new.query(input.clone(), &sink, true)],
             });
         }
-        let skip_until = if new.chain.current { None } else { frontier };
+        let skip_until = wanted.frontier.filter(|_| !new.chain.current);
         let history = HistoryRun {
             reader: scan.reader,
             states,

@@ -106,7 +106,7 @@ impl State {
                     from: Some(state),
                     muted: false,
                     skip_until: history.skip_until,
-                    gated: false,
+                    gated: query.gated,
                 }]
             })
             .collect();

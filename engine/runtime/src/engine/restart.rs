@@ -4,6 +4,7 @@ use super::Engine;
 use super::apply::{Applied, Beginning, SourcePlan};
 use super::build::Scan;
 use super::carry::Ready;
+use super::history::Past;
 use super::state::{SourceId, State};
 use crate::checkpoint::Restore;
 use crate::checkpoint::restore::RestoredShard;
@@ -22,19 +23,44 @@ pub(super) enum Start<'a> {
     Anew,
     /// With the state that a checkpoint holds.
     From(&'a Restore),
+    /// After a restart from a checkpoint that does not have them: by history, as it was then, so
+    /// that all is seen again that an earlier process may have written since.
+    Beside(&'a Restore),
 }
 
 impl<'a> Start<'a> {
     pub(super) fn restore(&self) -> Option<&'a Restore> {
         match self {
             Self::From(restore) => Some(restore),
+            Self::Live | Self::Anew | Self::Beside(_) => None,
+        }
+    }
+
+    /// The checkpoint whose places sources begin at.
+    pub(super) fn checkpoint(&self) -> Option<&'a Restore> {
+        match self {
+            Self::From(restore) | Self::Beside(restore) => Some(restore),
             Self::Live | Self::Anew => None,
         }
     }
 
     /// What is known of a source.
     pub(super) fn source(&self, table: &SourceTable) -> Option<&'a SourceEntry> {
-        self.restore()?.source(&table.spec.name, table.fingerprint)
+        let checkpoint = self.checkpoint()?;
+        let found = checkpoint.source(&table.spec.name, table.fingerprint);
+        // What has an end has no history beside the reading: queries read all of it instead.
+        found.filter(|source| matches!(self, Self::From(_)) || !source.bounded)
+    }
+
+    /// Where queries begin by history: in the past that a checkpoint knows, if they do.
+    pub(super) fn past(&self, table: &SourceTable) -> Option<Past> {
+        let Self::Beside(_) = self else {
+            return None;
+        };
+        self.source(table).map(|source| Past {
+            frontier: source.frontier,
+            lead_ms: source.lead_ms,
+        })
     }
 
     /// Gives a query what is known of it.
@@ -99,7 +125,7 @@ impl Engine {
                     "changed since the checkpoint: their state is built anew from history"
                 );
             }
-            let rest = self.change(program, &Start::Live)?;
+            let rest = self.change(program, &Start::Beside(&restore))?;
             applied.added.extend(rest.added);
             return Ok(applied);
         }
@@ -115,7 +141,8 @@ impl Engine {
 }
 
 impl State {
-    /// The state of all shards, for each source that goes on from a checkpoint.
+    /// The state of all shards, for each source that goes on from a checkpoint: only its places
+    /// where all of its queries begin by history.
     ///
     /// # Errors
     /// The checkpoint holds something else.
@@ -128,7 +155,7 @@ impl State {
         start: &Start<'_>,
     ) -> Result<BTreeMap<SourceId, Vec<RestoredShard>>, EngineError> {
         let mut restored = BTreeMap::new();
-        let Some(restore) = start.restore() else {
+        let Some(restore) = start.checkpoint() else {
             return Ok(restored);
         };
         for (id, plan) in plans {
@@ -137,7 +164,8 @@ impl State {
             else {
                 continue;
             };
-            let live = plan.new.iter().map(|new| new.id).collect();
+            let saved = plan.new.iter().filter(|new| new.saved.is_some());
+            let live = saved.map(|new| new.id).collect();
             let program = Arc::new(full.only(&live));
             let shards = self.shards.len();
             let mut all = Vec::with_capacity(shards);

@@ -57,6 +57,8 @@ pub(super) struct QueryRun {
     pub(super) source: SourceId,
     pub(super) chain: Arc<Chain>,
     pub(super) handle: Arc<QueryHandle>,
+    /// Its values may stand in the sink, from a process that has ended.
+    pub(super) gated: bool,
     pub(super) sink: Sender<SinkMessage>,
     /// Disconnected once its sink task has ended.
     pub(super) ended: Receiver<()>,

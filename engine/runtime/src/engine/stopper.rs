@@ -4,7 +4,7 @@ use super::Shared;
 use super::state::State;
 use crate::checkpoint::Barrier;
 use crate::checkpoint::checkpointer::{CheckpointOptions, Checkpointer};
-use crate::checkpoint::gather::Definition;
+use crate::checkpoint::gather::{Definition, SentTo, SourceDefinition};
 use crate::checkpoint::lease::LeaseKeeper;
 use crate::error::EngineError;
 use crate::memory::MemoryKeeper;
@@ -53,12 +53,9 @@ impl Stopper {
 
     /// Sends a barrier to every source that is read. Says which those are, and what queries run.
     #[must_use]
-    pub fn send_barrier(
-        &self,
-        barrier: &Barrier,
-    ) -> (BTreeMap<usize, Definition>, BTreeMap<QueryId, Definition>) {
+    pub fn send_barrier(&self, barrier: &Barrier) -> SentTo {
         let Some(state) = self.state.upgrade() else {
-            return (BTreeMap::new(), BTreeMap::new());
+            return SentTo::default();
         };
         // Under the lock, so that the queries are those that the barrier meets.
         state.lock().send_barrier(barrier)
@@ -124,24 +121,22 @@ impl State {
         })
     }
 
-    fn send_barrier(
-        &self,
-        barrier: &Barrier,
-    ) -> (BTreeMap<usize, Definition>, BTreeMap<QueryId, Definition>) {
+    fn send_barrier(&self, barrier: &Barrier) -> SentTo {
         let mut sources = BTreeMap::new();
         // One without the place of a source that failed would end the chance to go on from there.
         let failed = |state: SourceState| matches!(state, SourceState::Failed { .. });
         if self.sources.values().any(|s| failed(s.handle.state())) {
-            return (sources, BTreeMap::new());
+            return SentTo::default();
         }
         for (id, source) in &self.sources {
             let message = ReaderMessage::Barrier(barrier.clone());
             if source.reader.send(message).is_ok() {
-                let definition = Definition {
+                let table = Definition {
                     name: source.name.clone(),
                     fingerprint: source.fingerprint,
                 };
-                sources.insert(*id, definition);
+                let bounded = source.bounded;
+                sources.insert(*id, SourceDefinition { table, bounded });
             }
         }
         let definition = |(id, query): (&QueryId, &super::state::QueryRun)| {
@@ -151,6 +146,7 @@ impl State {
             };
             (*id, definition)
         };
-        (sources, self.queries.iter().map(definition).collect())
+        let queries = self.queries.iter().map(definition).collect();
+        SentTo { sources, queries }
     }
 }

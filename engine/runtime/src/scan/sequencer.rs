@@ -171,6 +171,7 @@ impl Sequencer {
             offsets: self.positions.clone(),
             marks,
             frontier: self.time.frontier(),
+            lead_ms: self.handle.lead_ms(),
             bytes,
         });
         for shard in &self.shards {

@@ -419,12 +419,17 @@ impl Shard {
                 }
                 query.input = new.input;
                 (query.muted, query.skip_until) = (false, skip_until);
+                query.settling = true;
                 self.enter(query);
             }
             Some(Err(TryRecvError::Disconnected)) | None => {
                 tracing::error!(query = new.chain.name, "its history could not be read");
                 (new.from, new.muted) = (None, false);
+                let id = new.id;
                 self.add(source, vec![new]);
+                if let Some(query) = self.queries.get_mut(&id) {
+                    query.settling = true;
+                }
             }
         }
         // The live time may be further than that of the history.

@@ -124,7 +124,7 @@ pub struct QueryShard {
     pub rewrites: u64,
     /// After a restart: when it writes again.
     pub gate: Gate,
-    /// Its gate has opened, and not all of its keys have been looked at since.
+    /// Its gate has opened or its state has come, and not all of its keys have been looked at since.
     pub settling: bool,
 }
 
@@ -643,6 +643,8 @@ impl QueryShard {
             batches,
             time,
         });
+        // That was all, so that one is not waited for that has always more to say.
+        self.settle(shard);
         Ok(true)
     }
 

@@ -87,11 +87,16 @@ pub(super) struct Progressing {
 }
 
 impl Progressing {
+    /// Waits for all shards' rows before the tail's first: a part of them is not a value.
+    pub(super) fn hold_tail(&mut self, chain: &Chain, shards: usize) {
+        self.unsettled = (0..shards).collect();
+        self.tail_closed = !chain.tail.is_empty();
+    }
+
     /// Goes on from a checkpoint, or from nothing where an earlier process may have written.
     pub(super) fn restart(&mut self, saved: Option<&SavedSink>, chain: &Chain, shards: usize) {
         self.asks = true;
-        self.unsettled = (0..shards).collect();
-        self.tail_closed = !chain.tail.is_empty();
+        self.hold_tail(chain, shards);
         if let Some(saved) = saved {
             self.orphans = saved.under_way.iter().cloned().collect();
         }

@@ -154,6 +154,13 @@ impl SinkTask {
         self
     }
 
+    /// The query begins by history: its state comes shard by shard.
+    #[must_use]
+    pub fn with_history(mut self) -> Self {
+        self.progressing.hold_tail(&self.chain, self.shards.len());
+        self
+    }
+
     /// The query goes on from a checkpoint, or from nothing where an earlier process may have
     /// written.
     ///
