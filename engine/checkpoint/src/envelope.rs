@@ -68,15 +68,23 @@ pub fn seal(kind: Kind, mut object: Vec<u8>) -> Vec<u8> {
     if object.len() < HEADER {
         object.resize(HEADER, 0);
     }
-    let length = (object.len() - HEADER) as u64;
-    object[0..8].copy_from_slice(MAGIC);
-    object[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    object[10] = kind as u8;
-    object[11..16].fill(0);
-    object[16..24].copy_from_slice(&length.to_le_bytes());
-    let sum = checksum(&object);
-    object[24..HEADER].copy_from_slice(&sum.to_le_bytes());
+    let header = header(kind, std::iter::once(&object[HEADER..]));
+    object[..HEADER].copy_from_slice(&header);
     object
+}
+
+/// The bytes that stand before a content, which is these parts one behind the other.
+#[must_use]
+pub fn header<'a>(kind: Kind, content: impl Iterator<Item = &'a [u8]> + Clone) -> [u8; HEADER] {
+    let length: u64 = content.clone().map(|part| part.len() as u64).sum();
+    let mut header = [0; HEADER];
+    header[0..8].copy_from_slice(MAGIC);
+    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    header[10] = kind as u8;
+    header[16..24].copy_from_slice(&length.to_le_bytes());
+    let sum = checksum(&header, content);
+    header[24..HEADER].copy_from_slice(&sum.to_le_bytes());
+    header
 }
 
 /// The content of an object, once all about it has been checked.
@@ -106,16 +114,18 @@ pub fn open(kind: Kind, object: &[u8]) -> Result<&[u8], FormatError> {
     }
     let mut sum = [0; 16];
     sum.copy_from_slice(&object[24..HEADER]);
-    if have != want || u128::from_le_bytes(sum) != checksum(object) || object[10] != kind as u8 {
+    let (header, content) = object.split_at(HEADER);
+    let found = checksum(header, std::iter::once(content));
+    if have != want || u128::from_le_bytes(sum) != found || object[10] != kind as u8 {
         return Err(FormatError::Damaged);
     }
     Ok(&object[HEADER..])
 }
 
-fn checksum(object: &[u8]) -> u128 {
+fn checksum<'a>(header: &[u8], content: impl Iterator<Item = &'a [u8]>) -> u128 {
     let mut hash = Xxh3::new();
-    hash.update(&object[0..24]);
-    hash.update(&object[HEADER..]);
+    hash.update(&header[0..24]);
+    content.for_each(|part| hash.update(part));
     hash.digest128()
 }
 

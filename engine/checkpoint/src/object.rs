@@ -1,6 +1,7 @@
 //! Objects in a local folder, S3, Google Cloud Storage or Azure.
 
 use crate::storage::{Storage, StorageError};
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -133,22 +134,25 @@ impl ObjectStorage {
         })
     }
 
-    fn put_with(&self, name: &str, bytes: Vec<u8>, mode: PutMode) -> object_store::Result<()> {
+    /// Writes an object that is made of `parts`; none of them is copied.
+    fn put_with(&self, name: &str, parts: Vec<Vec<u8>>, mode: PutMode) -> object_store::Result<()> {
         let path = Path::from(name);
+        let total: usize = parts.iter().map(Vec::len).sum();
+        let parts = parts.into_iter().map(Bytes::from);
         self.wait(async {
-            if bytes.len() <= PART_BYTES || mode == PutMode::Create {
+            if total <= PART_BYTES || mode == PutMode::Create {
                 let options = PutOptions::from(mode);
-                let payload = PutPayload::from(bytes);
+                let payload = PutPayload::from_iter(parts);
                 self.store.put_opts(&path, payload, options).await?;
                 return Ok(());
             }
             let upload = self.store.put_multipart(&path).await?;
             let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-            let bytes = bytes::Bytes::from(bytes);
-            for start in (0..bytes.len()).step_by(PART_BYTES) {
-                let end = (start + PART_BYTES).min(bytes.len());
-                writer.wait_for_capacity(PARTS_AT_ONCE).await?;
-                writer.put(bytes.slice(start..end));
+            for mut part in parts {
+                while !part.is_empty() {
+                    writer.wait_for_capacity(PARTS_AT_ONCE).await?;
+                    writer.put(part.split_to(part.len().min(PART_BYTES)));
+                }
             }
             writer.finish().await?;
             Ok(())
@@ -157,13 +161,13 @@ impl ObjectStorage {
 }
 
 impl Storage for ObjectStorage {
-    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StorageError> {
-        self.put_with(name, bytes, PutMode::Overwrite)
+    fn put_parts(&self, name: &str, parts: Vec<Vec<u8>>) -> Result<(), StorageError> {
+        self.put_with(name, parts, PutMode::Overwrite)
             .map_err(failed)
     }
 
     fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<bool, StorageError> {
-        match self.put_with(name, bytes, PutMode::Create) {
+        match self.put_with(name, vec![bytes], PutMode::Create) {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(failed(error)),

@@ -15,15 +15,23 @@ pub struct StorageError(pub String);
 ///   machine that wrote it.
 /// - Of several `put_new` with one name, one at most gives true.
 pub trait Storage: Send + Sync {
-    /// Writes an object; one of the same name is replaced.
+    /// Writes an object, whose bytes are those of the parts one behind the other; one of the same
+    /// name is replaced.
     ///
     /// # Errors
     /// The store is away or refuses. The object may be there all the same.
-    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StorageError>;
+    fn put_parts(&self, name: &str, parts: Vec<Vec<u8>>) -> Result<(), StorageError>;
+    /// The same in one part.
+    ///
+    /// # Errors
+    /// As [`Storage::put_parts`].
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StorageError> {
+        self.put_parts(name, vec![bytes])
+    }
     /// Writes an object unless there is one of that name: then false.
     ///
     /// # Errors
-    /// As [`Storage::put`].
+    /// As [`Storage::put_parts`].
     fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<bool, StorageError>;
     /// An object's bytes; `None`: there is none of that name.
     ///
@@ -52,8 +60,8 @@ pub struct MemoryStorage {
 }
 
 impl Storage for MemoryStorage {
-    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StorageError> {
-        self.objects.lock().insert(name.to_owned(), bytes);
+    fn put_parts(&self, name: &str, parts: Vec<Vec<u8>>) -> Result<(), StorageError> {
+        self.objects.lock().insert(name.to_owned(), parts.concat());
         Ok(())
     }
 

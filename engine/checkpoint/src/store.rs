@@ -54,7 +54,9 @@ impl Name {
 #[derive(Debug)]
 pub struct Data {
     name: Name,
-    object: Vec<u8>,
+    /// One behind the other they are the content.
+    parts: Vec<Vec<u8>>,
+    length: u64,
 }
 
 impl Data {
@@ -63,25 +65,27 @@ impl Data {
     pub fn new(name: Name) -> Self {
         Self {
             name,
-            object: envelope::begin(),
+            parts: Vec::new(),
+            length: 0,
         }
     }
 
-    /// Appends a piece.
-    pub fn add(&mut self, bytes: &[u8]) -> Piece {
-        let offset = (self.object.len() - HEADER) as u64;
-        self.object.extend_from_slice(bytes);
-        Piece {
+    /// Appends a piece. It is not copied: state may be large.
+    pub fn add(&mut self, bytes: Vec<u8>) -> Piece {
+        let piece = Piece {
             object: self.name.object(DATA),
-            offset,
+            offset: self.length,
             length: bytes.len() as u64,
-        }
+        };
+        self.length += piece.length;
+        self.parts.push(bytes);
+        piece
     }
 
     /// Bytes so far.
     #[must_use]
     pub fn len(&self) -> u64 {
-        (self.object.len() - HEADER) as u64
+        self.length
     }
 
     /// True without any.
@@ -159,10 +163,13 @@ impl CheckpointStore {
     /// # Errors
     /// The store is away, full or refuses.
     pub fn write(&self, data: Data, manifest: &Manifest) -> Result<(), StorageError> {
-        let name = data.name;
-        let path = self.path(&name.object(DATA));
+        let Data {
+            name, mut parts, ..
+        } = data;
+        let header = envelope::header(Kind::Data, parts.iter().map(Vec::as_slice));
+        parts.insert(0, header.to_vec());
         self.storage
-            .put(&path, envelope::seal(Kind::Data, data.object))?;
+            .put_parts(&self.path(&name.object(DATA)), parts)?;
         let mut object = envelope::begin();
         serde_json::to_writer_pretty(&mut object, manifest)
             .map_err(|error| StorageError(error.to_string()))?;

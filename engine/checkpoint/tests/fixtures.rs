@@ -46,7 +46,7 @@ fn checkpoint(at: usize) -> (Data, Manifest) {
     let mut number = at as u8 * 10;
     let mut piece = || {
         number += 1;
-        data.add(&content(number - 1))
+        data.add(content(number - 1))
     };
     let scan = piece();
     let own: Vec<Piece> = (0..2).map(|_| piece()).collect();

@@ -10,7 +10,7 @@ use tidewheel_checkpoint::{
 fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
     let name = Name { epoch: 1, number };
     let mut data = Data::new(name);
-    let scan = data.add(content);
+    let scan = data.add(content.to_vec());
     let manifest = Manifest {
         pipeline: store.pipeline().to_owned(),
         epoch: name.epoch,

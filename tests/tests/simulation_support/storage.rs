@@ -47,7 +47,8 @@ fn away() -> StorageError {
 }
 
 impl Storage for SimulatedStorage {
-    fn put(&self, name: &str, mut bytes: Vec<u8>) -> Result<(), StorageError> {
+    fn put_parts(&self, name: &str, parts: Vec<Vec<u8>>) -> Result<(), StorageError> {
+        let mut bytes = parts.concat();
         if self.death.strikes() {
             return Err(away());
         }

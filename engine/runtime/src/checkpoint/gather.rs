@@ -173,29 +173,30 @@ impl Gather {
     /// where it lacks what they build on.
     #[must_use]
     pub fn finish(
-        self,
+        mut self,
         name: Name,
         before: Option<&Manifest>,
         mut manifest: Manifest,
     ) -> Option<(Data, Manifest)> {
         let mut data = Data::new(name);
-        for (id, SourceDefinition { table, bounded }) in &self.sources {
-            let scan = self.scans.get(id)?;
+        for (id, source) in std::mem::take(&mut self.sources) {
+            let SourceDefinition { table, bounded } = source;
+            let scan = self.scans.remove(&id)?;
             let earlier = before.and_then(|before| {
                 let mut sources = before.sources.iter();
                 sources.find(|s| s.name == table.name && s.fingerprint == table.fingerprint)
             });
             let entry = SourceEntry {
-                name: table.name.clone(),
                 fingerprint: table.fingerprint,
-                bounded: *bounded,
+                name: table.name,
+                bounded,
                 lead_ms: scan.lead_ms,
-                offsets: scan.offsets.clone(),
-                marks: scan.marks.clone(),
+                offsets: scan.offsets,
+                marks: scan.marks,
                 frontier: (scan.frontier != NO_TIME).then_some(scan.frontier),
-                scan: data.add(&scan.bytes),
-                groups: self.groups(*id, earlier, &mut data)?,
-                queries: self.queries(*id, &mut data)?,
+                scan: data.add(scan.bytes),
+                groups: self.groups(id, earlier, &mut data)?,
+                queries: self.queries(id, &mut data)?,
             };
             manifest.sources.push(entry);
         }
@@ -203,25 +204,25 @@ impl Gather {
     }
 
     fn groups(
-        &self,
+        &mut self,
         source: usize,
         earlier: Option<&SourceEntry>,
         data: &mut Data,
     ) -> Option<Vec<GroupEntry>> {
         let mut groups: BTreeMap<usize, Vec<Vec<Piece>>> = BTreeMap::new();
         for shard in 0..self.shards {
-            let state = self.states.get(&(source, shard))?;
-            for (group, (full, bytes)) in &state.groups {
-                let mut pieces = if *full {
+            let state = self.states.get_mut(&(source, shard))?;
+            for (group, (full, bytes)) in std::mem::take(&mut state.groups) {
+                let mut pieces = if full {
                     Vec::new()
                 } else {
                     let mut groups = earlier?.groups.iter();
-                    let group = groups.find(|entry| entry.group as usize == *group)?;
+                    let group = groups.find(|entry| entry.group as usize == group)?;
                     group.shards.get(shard)?.clone()
                 };
                 pieces.push(data.add(bytes));
                 let shards = groups
-                    .entry(*group)
+                    .entry(group)
                     .or_insert_with(|| vec![Vec::new(); self.shards]);
                 shards[shard] = pieces;
             }
@@ -233,28 +234,28 @@ impl Gather {
         Some(groups.into_iter().map(entry).collect())
     }
 
-    fn queries(&self, source: usize, data: &mut Data) -> Option<Vec<QueryEntry>> {
-        let first = self.states.get(&(source, 0))?;
-        let mut entries = Vec::new();
-        for query in &first.queries {
-            let mut parts = Vec::new();
-            for shard in 0..self.shards {
-                let state = self.states.get(&(source, shard))?;
-                parts.extend(state.queries.iter().find(|part| part.query == query.query));
+    fn queries(&mut self, source: usize, data: &mut Data) -> Option<Vec<QueryEntry>> {
+        let mut by_query: BTreeMap<QueryId, Vec<QueryPart>> = BTreeMap::new();
+        for shard in 0..self.shards {
+            let state = self.states.get_mut(&(source, shard))?;
+            for part in std::mem::take(&mut state.queries) {
+                by_query.entry(part.query).or_default().push(part);
             }
+        }
+        let mut entries = Vec::new();
+        for (query, parts) in by_query {
             // One that failed in some shard is not whole.
-            let (Some(definition), true) =
-                (self.queries.get(&query.query), parts.len() == self.shards)
+            let (Some(definition), true) = (self.queries.get(&query), parts.len() == self.shards)
             else {
                 continue;
             };
             entries.push(QueryEntry {
                 name: definition.name.clone(),
                 fingerprint: definition.fingerprint,
-                group: query.set.map(|(group, _)| group as u32),
+                group: parts.first()?.set.map(|(group, _)| group as u32),
                 sets: parts.iter().filter_map(|p| Some(p.set?.1)).collect(),
-                shards: parts.iter().map(|part| data.add(&part.bytes)).collect(),
-                sink: data.add(self.sinks.get(&query.query)?),
+                shards: parts.into_iter().map(|part| data.add(part.bytes)).collect(),
+                sink: data.add(self.sinks.remove(&query)?),
             });
         }
         Some(entries)

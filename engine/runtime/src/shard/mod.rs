@@ -24,6 +24,7 @@ use crate::task::{Poll, Task, wait_for, wait_for_either};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::{Feedback, ShardMessage, SourceRows, SourceTime};
 use query::{First, HandOver, NewQuery, QueryShard};
+use save::Room;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -70,6 +71,8 @@ pub struct SourceShard {
     pub late: Option<(Sender<Vec<SideRow>>, String)>,
     /// By partition, the offset up to which rows have come.
     pub positions: BTreeMap<u32, u64>,
+    /// How large the saved states of its key groups were.
+    rooms: BTreeMap<usize, Room>,
 }
 
 impl SourceShard {
@@ -89,6 +92,7 @@ impl SourceShard {
             timers_left: false,
             late,
             positions: BTreeMap::new(),
+            rooms: BTreeMap::new(),
         }
     }
 }
@@ -223,14 +227,15 @@ impl Shard {
         let mut groups = BTreeMap::new();
         for (number, operator) in known.groups.iter_mut().enumerate() {
             let Some(operator) = operator else { continue };
-            let mut bytes = Vec::new();
-            let full = if barrier.full {
-                operator.save(&mut bytes);
+            let room = known.rooms.entry(number).or_default();
+            let saved = room.fill(|bytes| {
+                if !barrier.full {
+                    return operator.save_changed(bytes);
+                }
+                operator.save(bytes);
                 true
-            } else {
-                operator.save_changed(&mut bytes)
-            };
-            groups.insert(number, (full, bytes));
+            });
+            groups.insert(number, saved);
         }
         let is_there = |query: &QueryShard| {
             query.chain.source == source && !query.handle.sink_gone.load(Relaxed)
@@ -240,8 +245,9 @@ impl Shard {
             .values_mut()
             .filter(|query| is_there(query))
             .map(|query| {
-                let mut bytes = Vec::new();
-                query.save(&mut bytes);
+                let mut room = query.room;
+                let ((), bytes) = room.fill(|bytes| query.save(bytes));
+                query.room = room;
                 QueryPart {
                     query: query.id,
                     set: match &query.first {

@@ -3,6 +3,7 @@
 use super::finish::Finisher;
 use super::message::{SourceRows, SourceTime};
 use super::rows::{Delta, Fate, Upserts, upserts};
+use super::save::Room;
 use super::step::{StepState, TIMERS_AT_ONCE, micros, over, over_delta, regroup, types};
 use crate::checkpoint::gate::Gate;
 use crate::error::EngineError;
@@ -126,6 +127,8 @@ pub struct QueryShard {
     pub gate: Gate,
     /// Its gate has opened or its state has come, and not all of its keys have been looked at since.
     pub settling: bool,
+    /// How large its saved state was.
+    pub room: Room,
 }
 
 /// Aggregates whose columns are those of the program instead of the head's.
@@ -274,6 +277,7 @@ impl QueryShard {
             rewrites: 0,
             gate: Gate::Open,
             settling: false,
+            room: Room::default(),
         })
     }
 

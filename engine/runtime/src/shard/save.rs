@@ -9,7 +9,7 @@ use crate::sink::message::SinkMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_kernel::aggregate::StateError;
-use tidewheel_kernel::aggregate::codec::{Reader, put_bytes, put_count, put_i64};
+use tidewheel_kernel::aggregate::codec::{Reader, put_count, put_i64, put_sized};
 use tidewheel_kernel::window::WindowOperator;
 
 fn no_step() -> StateError {
@@ -19,23 +19,36 @@ fn no_step() -> StateError {
 /// No instant.
 const NONE: i64 = i64::MIN;
 
+/// How large a saved state was, so that the next one is given room at once: what grows step by step
+/// is copied, and every page of each step has to be cleared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Room(usize);
+
+impl Room {
+    /// What `write` appends.
+    pub fn fill<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> (T, Vec<u8>) {
+        // Room that is not used costs nothing: its pages are never touched.
+        let mut bytes = Vec::with_capacity(self.0 + self.0 / 4);
+        let result = write(&mut bytes);
+        // An increment may come between two full ones.
+        self.0 = bytes.len().max(self.0 - self.0 / 16);
+        (result, bytes)
+    }
+}
+
 impl QueryShard {
     /// Appends the state of the operators that are the query's own.
     pub fn save(&mut self, out: &mut Vec<u8>) {
         put_i64(out, self.skip_until.unwrap_or(NONE));
-        let mut bytes = Vec::new();
-        match &mut self.first {
+        put_sized(out, |out| match &mut self.first {
             First::None | First::Set { .. } => {}
-            First::Group(operator) => operator.save(&mut bytes),
-            First::Latest(operator) => operator.save(&mut bytes),
-            First::Over(operator) => operator.save(&mut bytes),
-        }
-        put_bytes(out, &bytes);
+            First::Group(operator) => operator.save(out),
+            First::Latest(operator) => operator.save(out),
+            First::Over(operator) => operator.save(out),
+        });
         put_count(out, self.rest.len());
         for step in &mut self.rest {
-            bytes.clear();
-            step.save(&mut bytes);
-            put_bytes(out, &bytes);
+            put_sized(out, |out| step.save(out));
         }
     }
 
