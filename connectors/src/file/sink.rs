@@ -56,7 +56,7 @@ pub(super) fn open(
     let resume = Place::from_bytes(request.resume.as_deref().unwrap_or_default())
         .map_err(|message| ConnectorError::option("path", message))?;
     let begin = Begin {
-        append: is_append(table)?,
+        append: is_append(table)? || request.keep,
         resume,
         later: request.owner.is_some(),
     };

@@ -42,6 +42,7 @@ impl SinkRequest {
             query: String::new(),
             owner: None,
             resume: None,
+            keep: false,
             env,
         }
     }
@@ -211,6 +212,9 @@ pub struct SinkRequest {
     /// What [`Sink::position`] gave at the checkpoint that the query goes on from: what was written
     /// after that is to be taken back, or written over.
     pub resume: Option<Vec<u8>>,
+    /// What stands in the table stays, also where its options would begin it anew: its rows come
+    /// from a process before, and not all of them are read again.
+    pub keep: bool,
     /// Time, randomness and the other connectors.
     pub env: Arc<dyn Env>,
 }

@@ -214,7 +214,11 @@ impl Sink for MemorySink {
             self.remember(progress);
         }
         let fault = self.shared.random(1_000) < self.shared.faults.load(Relaxed);
-        if fault && !self.table.is_append_only() {
+        if fault && self.table.is_append_only() {
+            self.outage = self.shared.now() + Duration::from_millis(self.shared.random(9_000));
+            return Err(away());
+        }
+        if fault {
             return Err(self.fail(batch));
         }
         if !self.rows(batch, batch.len()) {

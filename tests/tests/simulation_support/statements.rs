@@ -105,9 +105,11 @@ pub fn statements(bounded: bool, ttl: i64) -> String {
     // In an unbounded run idle partitions do not wait for one another: nothing is to be late.
     let bound = if bounded { 6 } else { 86_400 };
     let mut text = format!(
-        "CREATE TABLE events (k STRING, v BIGINT, s STRING, ts TIMESTAMP(3), \
+        "CREATE TABLE broken (`partition` INT, `offset` BIGINT) WITH ('connector' = 'memory');\n\
+         CREATE TABLE events (k STRING, v BIGINT, s STRING, ts TIMESTAMP(3), \
          WATERMARK FOR ts AS ts - INTERVAL '{bound}' SECOND) \
-         WITH ('connector' = 'memory', 'format' = 'json', 'bounded' = '{bounded}');\n"
+         WITH ('connector' = 'memory', 'format' = 'json', 'bounded' = '{bounded}', \
+         'bad-rows.table' = 'broken');\n"
     );
     for query in CURRENT {
         text.push_str(&format!(

@@ -4,7 +4,6 @@ use super::apply::Beginning;
 use super::open::{Opened, Place};
 use super::state::{Late, SourceId, State};
 use crate::error::EngineError;
-use crate::scan::bad::SideRow;
 use crate::scan::dedup::Dedup;
 use crate::scan::partition::TableTime;
 use crate::scan::program::{QueryId, ScanProgram};
@@ -17,7 +16,7 @@ use crate::shard::step::{StepState, micros};
 use crate::shard::{END_WAIT_MIN, Shard};
 use crate::sink::SinkTask;
 use crate::sink::message::SinkMessage;
-use crate::sink::side::SideTask;
+use crate::sink::side::{SideMessage, SideTask};
 use crate::stats::Stats;
 use crate::status::SourceHandle;
 use crate::task::{Task, channel};
@@ -191,7 +190,7 @@ impl State {
         &mut self,
         table: &TableSpec,
         opened: &mut Opened,
-    ) -> Result<Sender<Vec<SideRow>>, EngineError> {
+    ) -> Result<Sender<SideMessage>, EngineError> {
         if let Some(known) = self.sides.get(&table.name) {
             return Ok(known.clone());
         }

@@ -188,7 +188,7 @@ impl Engine {
             let missing = {
                 let mut state = self.state.lock();
                 let planned = state.plan(program, start)?;
-                let missing = opened.missing(state.needs(&planned, program));
+                let missing = opened.missing(state.needs(&planned, program, start));
                 if missing.is_empty() {
                     return state.carry_out(planned, &mut opened, start);
                 }

@@ -6,6 +6,7 @@
 
 use super::Shared;
 use super::apply::Planned;
+use super::restart::Start;
 use super::state::State;
 use crate::error::EngineError;
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub(super) enum Need<'a> {
         query: String,
         /// Where it goes on.
         resume: Option<Vec<u8>>,
+        /// What stands there stays.
+        keep: bool,
     },
     Source {
         table: &'a SourceTable,
@@ -86,8 +89,9 @@ impl Opened {
                     table,
                     query,
                     resume,
+                    keep,
                 } => {
-                    let sink = sink(shared, table, query, resume)?;
+                    let sink = sink(shared, table, query, (resume, keep))?;
                     self.sinks.insert(place, sink);
                 }
                 Need::Source {
@@ -129,6 +133,7 @@ impl State {
         &self,
         planned: &Planned<'a>,
         program: &'a Program,
+        start: &Start<'_>,
     ) -> BTreeMap<Place, Need<'a>> {
         let mut needs = BTreeMap::new();
         for plan in planned.sources.values() {
@@ -136,11 +141,11 @@ impl State {
             if plan.is_new {
                 let from_ms = self.shared.options.from_ms;
                 let place = Place::Live(table.spec.name.clone());
-                let start = plan.saved.as_ref().map(|saved| saved.offsets.clone());
+                let offsets = plan.saved.as_ref().map(|saved| saved.offsets.clone());
                 let need = Need::Source {
                     table,
                     from_ms,
-                    start: start.unwrap_or_default(),
+                    start: offsets.unwrap_or_default(),
                     marks: plan.saved.as_ref().map(marks).unwrap_or_default(),
                 };
                 needs.insert(place, need);
@@ -154,6 +159,7 @@ impl State {
                             table: side,
                             query: String::new(),
                             resume: None,
+                            keep: start.checkpoint().is_some(),
                         };
                         needs.insert(Place::Side(side.name.clone()), need);
                     }
@@ -166,6 +172,7 @@ impl State {
                     table: &program.queries[beginning.place].sink,
                     query: beginning.name.clone(),
                     resume: position.filter(|position| !position.is_empty()),
+                    keep: false,
                 };
                 needs.insert(Place::Sink(beginning.place), need);
                 if let Some(history) = beginning.history {
@@ -189,7 +196,7 @@ fn sink(
     shared: &Shared,
     table: &TableSpec,
     query: String,
-    resume: Option<Vec<u8>>,
+    (resume, keep): (Option<Vec<u8>>, bool),
 ) -> Result<Box<dyn Sink>, EngineError> {
     let connector = shared
         .env
@@ -205,6 +212,7 @@ fn sink(
             epoch: options.lease.lock().epoch(),
         }),
         resume,
+        keep,
         env: Arc::clone(&shared.env),
     };
     connector.sink(&request).map_err(State::refused(table))

@@ -3,13 +3,13 @@
 use super::{Shared, catching_up};
 use crate::error::EngineError;
 use crate::plan::Chain;
-use crate::scan::bad::SideRow;
 use crate::scan::dedup::Dedup;
 use crate::scan::program::{QueryId, ScanProgram};
 use crate::scan::reader::{CaughtUp, ReaderMessage};
 use crate::shard::message::{Feedback, ShardMessage};
 use crate::shard::query::HandOver;
 use crate::sink::message::SinkMessage;
+use crate::sink::side::SideMessage;
 use crate::stats::Summary;
 use crate::status::{
     QueryHandle, QueryState, QueryStatus, SourceHandle, SourceState, SourceStatus,
@@ -24,7 +24,7 @@ use tidewheel_core::TableSpec;
 pub(super) type SourceId = usize;
 
 /// Where late rows go, and the name they carry.
-pub(super) type Late = Option<(Sender<Vec<SideRow>>, String)>;
+pub(super) type Late = Option<(Sender<SideMessage>, String)>;
 
 /// A source table that is being read.
 pub(super) struct SourceRun {
@@ -95,7 +95,7 @@ pub(super) struct State {
     /// Sink tasks that may still write although their queries are gone, by table.
     pub(super) ending: Vec<(TableSpec, Receiver<()>)>,
     /// The tables for bad and late rows that are in use.
-    pub(super) sides: BTreeMap<String, Sender<Vec<SideRow>>>,
+    pub(super) sides: BTreeMap<String, Sender<SideMessage>>,
     pub(super) caught_up: Option<Sender<CaughtUp>>,
     pub(super) next_source: SourceId,
     pub(super) next_query: QueryId,

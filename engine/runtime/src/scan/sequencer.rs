@@ -1,6 +1,5 @@
 //! Puts chunks back in order, judges each row, keeps the table's time, and hands rows to shards.
 
-use super::bad::SideRow;
 use super::change::Change;
 use super::dedup::Dedup;
 use super::partition::TableTime;
@@ -10,6 +9,7 @@ use super::worker::{Output, Prepared};
 use crate::checkpoint::{Barrier, Part};
 use crate::error::EngineError;
 use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
+use crate::sink::side::{SideMessage, hand_in};
 use crate::stats::{Stats, add};
 use crate::status::{Queries, SourceHandle, SourceState};
 use crate::task::{Poll, Task, wait_for};
@@ -36,7 +36,7 @@ pub enum BadRowPolicy {
     /// Counted only.
     Drop,
     /// Sent on.
-    Send(Sender<Vec<SideRow>>),
+    Send(Sender<SideMessage>),
     /// The run ends.
     Fail,
 }
@@ -166,14 +166,19 @@ impl Sequencer {
         if let Some(dedup) = &mut self.dedup {
             dedup.save(&mut bytes);
         }
-        let _ = barrier.parts.send(Part::Scan {
+        let part = Part::Scan {
             source: self.source,
             offsets: self.positions.clone(),
             marks,
             frontier: self.time.frontier(),
             lead_ms: self.handle.lead_ms(),
             bytes,
-        });
+        };
+        let side = match &self.bad_rows {
+            BadRowPolicy::Send(table) => Some(table),
+            BadRowPolicy::Drop | BadRowPolicy::Fail => None,
+        };
+        hand_in(part, &barrier.parts, side);
         for shard in &self.shards {
             let message = ShardMessage::Barrier {
                 source: self.source,
@@ -221,7 +226,8 @@ impl Sequencer {
             match &self.bad_rows {
                 BadRowPolicy::Drop => {}
                 BadRowPolicy::Send(table) => {
-                    let _ = table.send(std::mem::take(&mut batch.bad));
+                    let bad = std::mem::take(&mut batch.bad);
+                    let _ = table.send(SideMessage::Rows(bad));
                 }
                 BadRowPolicy::Fail => {
                     if let Some(row) = batch.bad.iter().find(|row| row.reason != "tombstone") {

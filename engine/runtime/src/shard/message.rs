@@ -4,8 +4,8 @@ use super::query::NewQuery;
 use crate::checkpoint::Barrier;
 use crate::checkpoint::gate::Reached;
 use crate::checkpoint::restore::RestoredShard;
-use crate::scan::bad::SideRow;
 use crate::scan::program::{Evaluation, QueryId, ScanProgram};
+use crate::sink::side::SideMessage;
 use crossbeam_channel::Sender;
 use std::sync::Arc;
 use tidewheel_core::EventTime;
@@ -76,7 +76,7 @@ pub enum ShardMessage {
         /// The source table.
         source: usize,
         /// Where its late rows go, and the name they carry.
-        late: Option<(Sender<Vec<SideRow>>, String)>,
+        late: Option<(Sender<SideMessage>, String)>,
     },
     /// A source is read no more, and its queries are gone.
     SourceGone {

@@ -18,6 +18,7 @@ use crate::error::EngineError;
 use crate::scan::bad::SideRow;
 use crate::scan::program::{QueryId, ScanProgram};
 use crate::sink::message::{ALL_REWRITES, SinkMessage};
+use crate::sink::side::{SideMessage, hand_in};
 use crate::stats::{Stats, add};
 use crate::status::{QueryHandle, QueryState};
 use crate::task::{Poll, Task, wait_for, wait_for_either};
@@ -68,7 +69,7 @@ pub struct SourceShard {
     /// Timers are due that did not fit the last call.
     pub timers_left: bool,
     /// Where late rows go, and the name they carry.
-    pub late: Option<(Sender<Vec<SideRow>>, String)>,
+    pub late: Option<(Sender<SideMessage>, String)>,
     /// By partition, the offset up to which rows have come.
     pub positions: BTreeMap<u32, u64>,
     /// How large the saved states of its key groups were.
@@ -78,7 +79,7 @@ pub struct SourceShard {
 impl SourceShard {
     /// A source before its first row.
     #[must_use]
-    pub fn new(late: Option<(Sender<Vec<SideRow>>, String)>) -> Self {
+    pub fn new(late: Option<(Sender<SideMessage>, String)>) -> Self {
         let time = SourceTime {
             frontier: NO_TIME,
             watermark: NO_TIME,
@@ -258,12 +259,14 @@ impl Shard {
                 }
             })
             .collect();
-        let _ = barrier.parts.send(Part::Shard {
+        let part = Part::Shard {
             source,
             shard: self.number,
             groups,
             queries,
-        });
+        };
+        let side = known.late.as_ref().map(|(table, _)| table);
+        hand_in(part, &barrier.parts, side);
         for query in self.queries.values() {
             if is_there(query) {
                 let _ = query.sink.send(SinkMessage::Barrier {
@@ -519,7 +522,8 @@ impl Shard {
                 let Some(query) = query else { continue };
                 add(&query.handle.stats.late, late.rows.len());
                 if let Some((table, topic)) = &source.late {
-                    let _ = table.send(late_rows(&late.rows, rows, topic, &query.chain.name));
+                    let rows = late_rows(&late.rows, rows, topic, &query.chain.name);
+                    let _ = table.send(SideMessage::Rows(rows));
                 }
             }
         }
@@ -537,7 +541,8 @@ impl Shard {
             if let Some((table, topic)) = &source.late
                 && !late.is_empty()
             {
-                let _ = table.send(late_rows(&late, rows, topic, &query.chain.name));
+                let rows = late_rows(&late, rows, topic, &query.chain.name);
+                let _ = table.send(SideMessage::Rows(rows));
             }
         }
         source.time = rows.after;
