@@ -21,7 +21,7 @@ simulate_shoppers() {
     trap - EXIT INT TERM
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-    say "stopped; what was computed stands in $folder/store: $tidewheel features $folder/store"
+    say "stopped; what was computed stands in $folder/store: $(printf '%q features %q' "$tidewheel" "$folder/store")"
   }
   trap stop EXIT
   trap 'exit 130' INT
