@@ -3,7 +3,7 @@
 # until all of it is healthy, and prints the addresses. With a Docker engine as composed services,
 # without one as processes on embedded parts.
 #
-#   ./up.sh                  start; what runs already is left alone
+#   ./up.sh                  start; what runs already as it is asked for is left alone
 #   ./up.sh down [--clean]   stop; --clean removes the data too
 #   ./up.sh status           what runs, and whether it is well
 #   ./up.sh logs [SERVICE]   the last lines, and what follows them

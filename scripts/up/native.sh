@@ -126,6 +126,9 @@ native_up() {
   else
     stop traffic
   fi
+  # What ran before and is not asked for any more.
+  if [ "$kafka" = no ] && [ -f "$folder/kafka/kafka.pid" ]; then tests/services/kafka.sh stop "$folder/kafka"; fi
+  if [ "$redis" = no ] && [ -f "$folder/redis/redis.pid" ]; then tests/services/redis.sh stop "$folder/redis"; fi
 
   local names
   mapfile -t names < <(native_services)
