@@ -23,6 +23,9 @@ running() {
   kill -0 "$pid" 2>/dev/null && [ "$(start_time "$pid")" = "$began" ]
 }
 
+# holds NAME PORT: whether a process of ours has the port already.
+holds() { running "$1" && grep -qE "(:|--port )$2( |\$)" "$folder/$1.command" 2>/dev/null; }
+
 # start NAME COMMAND...: leaves a process alone that runs with the same command and the same build.
 start() {
   local name="$1" wanted pid; shift
@@ -98,9 +101,9 @@ native_up() {
   traffic="$(traffic_rate "$traffic")"
   [ "$traffic" != 0 ] || traffic=""
 
-  running store || need_port "$store_port" "the shop" STORE_PORT
-  running tidewheel || need_port "$tidewheel_port" Tidewheel TIDEWHEEL_PORT
-  running collector || need_port "$collector_port" "the collector" COLLECTOR_PORT
+  holds store "$store_port" || need_port "$store_port" "the shop" STORE_PORT
+  holds tidewheel "$tidewheel_port" || need_port "$tidewheel_port" Tidewheel TIDEWHEEL_PORT
+  holds collector "$collector_port" || need_port "$collector_port" "the collector" COLLECTOR_PORT
   build_tidewheel
   build_store
   echo native >"$data/mode"
