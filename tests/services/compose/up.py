@@ -179,4 +179,25 @@ expect(code == 0 and "down --remove-orphans --volumes" in calls(), said)
 code, said = run("status")
 expect(code == 0 and "nothing was started here" in said, said)
 end(servers)
+
+# Without a shop: when its time is over, nothing is left behind.
+tidewheel = os.path.join(WORK, "bin", "tidewheel")
+with open(tidewheel, "w", encoding="utf-8") as file:
+    file.write(f"""#!/bin/sh
+[ "$1" != features ] || exit 0
+echo $$ >>{WORK}/pids
+[ "$1" != run ] || mkdir -p .tidewheel/demo/store
+exec sleep 600
+""")
+os.chmod(tidewheel, 0o755)
+with open(os.path.join(WORK, "said"), "w+", encoding="utf-8") as file:
+    done = subprocess.run(["./up.sh", "--simulate", "--seconds=1"], cwd=repository, env={**environment, "TIDEWHEEL_BINARY": tidewheel},
+                          stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=60, check=False)
+    file.seek(0)
+    said = file.read()
+with open(os.path.join(WORK, "pids"), encoding="utf-8") as file:
+    left = [pid for pid in file.read().split() if os.path.exists(f"/proc/{pid}")]
+for pid in left:
+    os.kill(int(pid), 15)
+expect(done.returncode == 0 and "stopped" in said and not left, said, left)
 print("up.sh with Compose: fine")
