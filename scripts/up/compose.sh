@@ -28,7 +28,7 @@ compose_up() {
     yes|no) ;;
     *) fail "ACCEPT_LIMITED_USE_LICENSE in .env is '$licence'; write yes or no" ;;
   esac
-  [ -n "$traffic" ] || traffic="$(setting TRAFFIC_RATE)"
+  traffic="$(traffic_rate "$traffic")"
   profiles=(--profile "licence-$licence")
   if [ "$traffic" != 0 ]; then profiles+=(--profile traffic); export TRAFFIC_RATE="$traffic"; fi
   if [ "$(started_as)" = native ] && [ -n "$(native_names)" ]; then fail "the native services run; end them first: ./up.sh down"; fi
@@ -90,5 +90,4 @@ compose_down() {
   local volumes=()
   [ "$clean" = no ] || volumes=(--volumes)
   compose down --remove-orphans "${volumes[@]}"
-  rm -f "$data/mode"
 }

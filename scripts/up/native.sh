@@ -23,6 +23,9 @@ running() {
   kill -0 "$pid" 2>/dev/null && [ "$(start_time "$pid")" = "$began" ]
 }
 
+# holds NAME PORT: whether a process of ours has the port already.
+holds() { running "$1" && grep -qE "(:|--port )$2( |\$)" "$folder/$1.command" 2>/dev/null; }
+
 # start NAME COMMAND...: leaves a process alone that runs with the same command and the same build.
 start() {
   local name="$1" wanted pid; shift
@@ -95,12 +98,12 @@ native_up() {
   local store_port tidewheel_port collector_port kafka_port redis_port tidewheel name
   store_port="$(setting STORE_PORT)" tidewheel_port="$(setting TIDEWHEEL_PORT)" collector_port="$(setting COLLECTOR_PORT)"
   kafka_port="$(setting KAFKA_PORT)" redis_port="$(setting REDIS_PORT)"
-  [ -n "$traffic" ] || traffic="$(setting TRAFFIC_RATE)"
+  traffic="$(traffic_rate "$traffic")"
   [ "$traffic" != 0 ] || traffic=""
 
-  running store || need_port "$store_port" "the shop" STORE_PORT
-  running tidewheel || need_port "$tidewheel_port" Tidewheel TIDEWHEEL_PORT
-  running collector || need_port "$collector_port" "the collector" COLLECTOR_PORT
+  holds store "$store_port" || need_port "$store_port" "the shop" STORE_PORT
+  holds tidewheel "$tidewheel_port" || need_port "$tidewheel_port" Tidewheel TIDEWHEEL_PORT
+  holds collector "$collector_port" || need_port "$collector_port" "the collector" COLLECTOR_PORT
   build_tidewheel
   build_store
   echo native >"$data/mode"
@@ -126,6 +129,9 @@ native_up() {
   else
     stop traffic
   fi
+  # What ran before and is not asked for any more.
+  if [ "$kafka" = no ] && [ -f "$folder/kafka/kafka.pid" ]; then tests/services/kafka.sh stop "$folder/kafka"; fi
+  if [ "$redis" = no ] && [ -f "$folder/redis/redis.pid" ]; then tests/services/redis.sh stop "$folder/redis"; fi
 
   local names
   mapfile -t names < <(native_services)
@@ -138,7 +144,7 @@ native_up() {
   address Collector "$collector_port" /health "where the shop's pages send events" /health
   [ "$unanswered" = 0 ] || fail "an address does not answer; see ./up.sh status and ./up.sh logs"
   if [ "$kafka" = yes ]; then say "  Kafka          127.0.0.1:$kafka_port"; fi
-  if [ "$redis" = yes ]; then say "  Redis          127.0.0.1:$redis_port"; else say "  Features       $tidewheel features $folder/store --watch"; fi
+  if [ "$redis" = yes ]; then say "  Redis          127.0.0.1:$redis_port"; else say "  Features       $(printf '%q features %q --watch' "$tidewheel" "$folder/store")"; fi
   say "  collector: Tidewheel's own. Stop with ./up.sh down"
 }
 
@@ -191,17 +197,20 @@ native_names() {
 }
 
 native_status() {
-  local name
-  for name in $(native_names); do printf '%-12s %s\n' "$name" "$(native_probe "$name")"; done
+  local name names
+  names="$(native_names)"
+  [ -n "$names" ] || { say "nothing runs here; ./up.sh starts it"; return; }
+  for name in $names; do printf '%-12s %s\n' "$name" "$(native_probe "$name")"; done
 }
 
 native_logs() {
   local files=() name
   if [ -n "$service" ]; then
-    [ -f "$(log_of "$service")" ] || fail "there is no service $service; there are: $(native_names | tr '\n' ' ')"
+    [ -f "$(log_of "$service")" ] || fail "there is no log of '$service'; what runs: $(native_names | tr '\n' ' ')"
     files=("$(log_of "$service")")
   else
     for name in $(native_names); do files+=("$(log_of "$name")"); done
+    [ ${#files[@]} -gt 0 ] || fail "nothing runs here; what was said before is in $folder"
   fi
   if [ -t 1 ]; then exec tail -n 20 -F "${files[@]}"; else tail -n 20 "${files[@]}"; fi
 }
@@ -211,6 +220,5 @@ native_down() {
   for name in traffic store collector tidewheel; do stop "$name"; done
   tests/services/kafka.sh stop "$folder/kafka"
   tests/services/redis.sh stop "$folder/redis"
-  if [ "$clean" = yes ]; then rm -rf "$folder"; say "stopped; the data is gone"; else say "stopped; the data stays in $folder (--clean removes it)"; fi
-  rm -f "$data/mode"
+  if [ "$clean" = yes ]; then rm -rf "$folder"; say "stopped; the data is gone"; else say "stopped; the data stays in $folder (./up.sh down --clean removes it)"; fi
 }

@@ -21,9 +21,19 @@ setting() {
   done
 }
 
+# traffic_rate GIVEN: events a second of the simulated shoppers, as given or as set; 0 is none. To the
+# simulator 0 would mean as fast as it goes, so it must not be told.
+traffic_rate() {
+  local rate="${1:-$(setting TRAFFIC_RATE)}"
+  [[ "$rate" =~ ^[0-9]+([.][0-9]+)?$ ]] || fail "TRAFFIC_RATE is '$rate'; write events a second, 0 for none"
+  if [[ "$rate" =~ ^[0.]+$ ]]; then rate=0; fi
+  printf '%s' "$rate"
+}
+
 # Fails unless a port is free.
 need_port() {
   local port="$1" name="$2" variable="$3" who=""
+  { [[ "$port" =~ ^[0-9]{1,5}$ ]] && ((10#$port > 0 && 10#$port < 65536)); } || fail "$variable is '$port', which is no port; set a number from 1 to 65535 in .env"
   port_open "$port" || return 0
   if command -v ss >/dev/null; then
     who="$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:((\("[^"]*"\),pid=\([0-9]*\).*/ by \1, process \2/p' | head -n 1)"

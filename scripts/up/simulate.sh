@@ -3,7 +3,9 @@
 # over it into an embedded store, and the features are shown as they change. Sourced by up.sh.
 
 simulate_shoppers() {
-  local rate=200 shoppers=300 seconds=() folder tidewheel pids=()
+  local rate=200 shoppers=300 seconds=()
+  # Not local: the trap at the end of all reads them when this function is left.
+  folder="" tidewheel="" pids=()
   while [ $# -gt 0 ]; do
     case "$1" in
       --rate) rate="$2" ;;
@@ -21,7 +23,7 @@ simulate_shoppers() {
     trap - EXIT INT TERM
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-    say "stopped; what was computed stands in $folder/store: $tidewheel features $folder/store"
+    say "stopped; what was computed stands in $folder/store: $(printf '%q features %q' "$tidewheel" "$folder/store")"
   }
   trap stop EXIT
   trap 'exit 130' INT

@@ -134,6 +134,8 @@ end() {
   local signal=$1 pid_file="$2/kafka.pid" pid
   [ -f "$pid_file" ] || return 0
   pid=$(cat "$pid_file")
+  # A number from before the machine was started anew may be a stranger's by now.
+  grep -qa kafka.Kafka "/proc/$pid/cmdline" 2>/dev/null || { rm -f "$pid_file"; return 0; }
   kill "-$signal" "$pid" 2>/dev/null || true
   for _ in $(seq 200); do
     kill -0 "$pid" 2>/dev/null || { rm -f "$pid_file"; return 0; }

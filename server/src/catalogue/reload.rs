@@ -6,6 +6,7 @@ use super::{Catalogue, FileView, View, file_of, names, queries_of, tables_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_core::Diagnostic;
+use tidewheel_core::diagnostic::Severity;
 use tidewheel_runtime::EngineError;
 
 impl Catalogue {
@@ -185,7 +186,10 @@ fn log(before: &View, after: &View) {
                 .first()
                 .is_some_and(|first| first.span.is_none());
             let said = if held_back { 1 } else { file.errors.len() };
-            for error in file.errors.iter().take(said) {
+            // Warnings, of other files too, are beside the point.
+            let errors = file.errors.iter();
+            let errors = errors.filter(|error| error.severity == Severity::Error);
+            for error in errors.take(said) {
                 let place = error.span.as_ref().map(|span| {
                     let (line, column) = span.line_column();
                     format!("{}:{line}:{column}", span.source.name)

@@ -101,11 +101,13 @@ def run(*words, **more):
 
 
 def calls():
-    try:
-        with open(state + ".calls", encoding="utf-8") as file:
-            return file.read()
-    finally:
-        os.path.exists(state + ".calls") and os.unlink(state + ".calls")
+    """What docker was asked since the last look."""
+    if not os.path.exists(state + ".calls"):
+        return ""
+    with open(state + ".calls", encoding="utf-8") as file:
+        asked = file.read()
+    os.unlink(state + ".calls")
+    return asked
 
 
 def expect(holds, *shown):
@@ -135,7 +137,7 @@ expect("--profile licence-no up --detach --build" in asked and "traffic" not in 
 code, said = run()
 expect(code == 0, "a second time", said)
 
-code, said = run("--traffic", "70", FAKE_BAD="akhq")
+code, said = run("--traffic=70.5", FAKE_BAD="akhq")
 expect(code != 0 and "akhq: it ended with 3" in said and "last words of akhq" in said and "./up.sh logs akhq" in said, said)
 expect("--profile licence-no --profile traffic up" in calls(), "traffic is a profile")
 
@@ -156,9 +158,46 @@ expect("--profile licence-yes up" in asked and "licence-no" not in asked, asked)
 with open(os.path.join(repository, ".env"), encoding="utf-8") as file:
     expect("ACCEPT_LIMITED_USE_LICENSE=yes" in file.read(), "the answer is kept")
 
+# What does not go together is refused; nothing is dropped in silence.
+for words, why in [("stop", "./up.sh down"), ("up down", "one at a time"), ("--simulate --kafka", "--kafka"), ("status --redis", "--redis"),
+                   ("down --traffic 5", "--traffic"), ("--simulate status", "status"), ("--clean", "down --clean"), ("--rate 5", "--simulate"),
+                   ("--traffic five", "five"), ("nonsense", "--help"), ("--kafka", "--native")]:
+    code, said = run(*words.split())
+    expect(code != 0 and why in said and " up " not in calls(), words, said)
+code, said = run(TRAFFIC_RATE="many")
+expect(code != 0 and "TRAFFIC_RATE" in said, said)
+code, said = run("logs", "--help")
+expect(code == 0 and "--simulate" in said, said)
+
+# Stopped, it is remembered, so that its data can be removed later.
+code, said = run("down")
+expect(code == 0 and "--volumes" not in calls(), said)
+code, said = run("--native", STORE_PORT="3000x")
+expect(code != 0 and "STORE_PORT" in said and "no port" in said, said)
 code, said = run("down", "--clean")
 expect(code == 0 and "down --remove-orphans --volumes" in calls(), said)
 code, said = run("status")
 expect(code == 0 and "nothing was started here" in said, said)
 end(servers)
+
+# Without a shop: when its time is over, nothing is left behind.
+tidewheel = os.path.join(WORK, "bin", "tidewheel")
+with open(tidewheel, "w", encoding="utf-8") as file:
+    file.write(f"""#!/bin/sh
+[ "$1" != features ] || exit 0
+echo $$ >>{WORK}/pids
+[ "$1" != run ] || mkdir -p .tidewheel/demo/store
+exec sleep 600
+""")
+os.chmod(tidewheel, 0o755)
+with open(os.path.join(WORK, "said"), "w+", encoding="utf-8") as file:
+    done = subprocess.run(["./up.sh", "--simulate", "--seconds=1"], cwd=repository, env={**environment, "TIDEWHEEL_BINARY": tidewheel},
+                          stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=60, check=False)
+    file.seek(0)
+    said = file.read()
+with open(os.path.join(WORK, "pids"), encoding="utf-8") as file:
+    left = [pid for pid in file.read().split() if os.path.exists(f"/proc/{pid}")]
+for pid in left:
+    os.kill(int(pid), 15)
+expect(done.returncode == 0 and "stopped" in said and not left, said, left)
 print("up.sh with Compose: fine")

@@ -95,7 +95,8 @@ export function valueText(column: string, value: Value): string {
   if (typeof value === "object") {
     const entries = Object.entries(value);
     const [first] = mapEntries(value);
-    return first ? `${first[0]} ${first[1]}${entries.length > 1 ? `, +${entries.length - 1}` : ""}` : "–";
+    // The count first: where there is little room, the end is cut off.
+    return first ? `${first[1]} × ${first[0]}${entries.length > 1 ? `, +${entries.length - 1}` : ""}` : "–";
   }
   if (column === "price_range_viewed") return value === "0.0-0.0" ? "–" : value.replace("-", " – ");
   const time = /^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)/.exec(value);

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { openBrowser } from "../e2e/support/shop";
 import { DESKTOP, PHONE, shoot } from "../e2e/support/stage";
-import { TIDEWHEEL } from "./running";
+import { SHOP, TIDEWHEEL } from "./running";
 
 /** Tidewheel's own page, over the running demo after a visit. */
 
@@ -29,6 +29,7 @@ for (const [name, viewport, colorScheme] of [["desktop", DESKTOP, "light"], ["da
     });
     page.on("pageerror", (error) => trouble.push(error.message));
     page.on("request", (request) => hosts.add(new URL(request.url()).origin));
+    const listens = page.waitForResponse(/\/changes$/);
     await page.goto("/");
     await page.getByText("all is well").waitFor();
     const source = page.locator("#sources tr", { hasText: "shopper_events" });
@@ -37,6 +38,13 @@ for (const [name, viewport, colorScheme] of [["desktop", DESKTOP, "light"], ["da
     await queries.filter({ hasText: "products" }).getByText("running").waitFor();
     assert.ok((await queries.count()) >= 8, "all files of the folder");
     await page.getByRole("link", { name: "Shop", exact: true }).waitFor();
+
+    // Whoever does anything is offered, though it moves one query's values only.
+    await listens;
+    const visitor = await browser.newContext();
+    await (await visitor.newPage()).goto(`${SHOP}/cart`);
+    await page.locator("#recent button").first().waitFor();
+    await visitor.close();
 
     // Somebody who is known from a visit.
     await page.getByLabel("Key", { exact: true }).fill("grey-heron-desktop");

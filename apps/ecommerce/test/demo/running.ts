@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, Page, Request } from "playwright-core";
 import type { Json, Sent } from "../e2e/support/collector";
 
-const SHOP = process.env.SHOP_URL ?? "http://localhost:3000";
+export const SHOP = process.env.SHOP_URL ?? "http://localhost:3000";
 const COLLECTOR = process.env.COLLECTOR_URL ?? "http://localhost:9090";
 export const TIDEWHEEL = process.env.TIDEWHEEL_URL ?? "http://localhost:8080";
 

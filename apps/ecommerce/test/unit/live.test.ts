@@ -107,7 +107,7 @@ test("values and times are written for people", () => {
   assert.equal(valueText("session_duration", 83_000), "1 min 23 s");
   assert.equal(valueText("price_range_viewed", "14.5-189.0"), "14.5 – 189.0");
   assert.equal(valueText("last_seen", "2026-01-02T03:04:05.678Z"), "03:04:05 UTC");
-  assert.equal(valueText("", { a: 1, b: 3 }), "b 3, +1");
+  assert.equal(valueText("", { a: 1, b: 3 }), "3 × b, +1");
   assert.equal(valueText("", {}), "–");
   assert.equal(valueText("", ["Desktop", "Mobile"]), "Desktop, Mobile");
   assert.deepEqual(changeText("", { a: 1, b: 3 }, { a: 2, b: 3 }), ["a 1", "2"]);

@@ -208,15 +208,23 @@ async function offerColumns() {
   chosen.replaceChildren(...names.map((name) => element("option", {}, name)));
 }
 
-/** Listens to one query that writes the chosen column, for keys to choose from. */
+/** How often the busiest statement of a query has changed something. */
+function changes(query) {
+  const samples = history.at(-1).metrics.get("tidewheel_query_changes_total") ?? [];
+  return Math.max(0, ...samples.filter(({ labels }) => labels.query === query).map(({ value }) => value));
+}
+
+/** Listens to one query that writes the chosen column, for keys to choose from: to the busiest, since others pass over most of what happens. */
 async function listen() {
   const column = at("key-column").value;
   if (stream || !column) return;
   const own = stream = new AbortController();
   try {
     const wanted = keyColumns.get(column);
-    const name = queries.find((query) => wanted.includes(query.name) && query.state === "running")?.name;
-    if (!name) return;
+    const [name] = queries.filter((query) => wanted.includes(query.name) && query.state === "running").map((query) => query.name)
+      .sort((a, b) => changes(b) - changes(a));
+    // Before the first change it is not known which that is.
+    if (!name || !changes(name)) return;
     const answer = await ask("/api/v1/queries/" + encodeURIComponent(name) + "/changes", { signal: own.signal });
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

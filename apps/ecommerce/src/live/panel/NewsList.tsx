@@ -16,7 +16,7 @@ export function NewsList({ news, features, now }: { news: readonly News[]; featu
           return (
             <li key={`${item.id}@${item.at}`}>
               <span>{featureName(feature.column)}{window && <small> {window}</small>}</span>
-              <span className="news-values">{from} → <b>{to}</b></span>
+              <span className="news-values"><span>{from}</span> → <b>{to}</b></span>
               <time>{ago(now - item.at)}</time>
             </li>
           );
