@@ -176,3 +176,22 @@ fn a_pipe_has_no_place() {
     assert_eq!(sink.position().expect("none"), Vec::<u8>::new());
     open_owned(&table, 2, Some(b"{\"length\":9,\"tail\":1}".to_vec()));
 }
+
+#[test]
+fn what_is_not_read_again_stays_where_the_table_would_begin_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("out.jsonl");
+    let table = spec(&path, &[]);
+    let open = |keep: bool| {
+        let request = tidewheel_core::SinkRequest {
+            keep,
+            ..owned(&table, 1, None)
+        };
+        try_request(&request).expect("opens")
+    };
+    write(&mut *open(false), &table, names("a", 0..2));
+    write(&mut *open(true), &table, names("b", 0..1));
+    assert_eq!(users(&path), ["a0", "a1", "b0"]);
+    write(&mut *open(false), &table, names("c", 0..1));
+    assert_eq!(users(&path), ["c0"]);
+}
