@@ -16,7 +16,7 @@ use crate::status::{QueryHandle, QueryState};
 use crate::task::{Poll, Task, wait_for};
 use checkpoint::{Progressing, SavedSink};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use message::SinkMessage;
+use message::{ALL_REWRITES, SinkMessage};
 use notes::Notes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -261,8 +261,11 @@ impl SinkTask {
             SinkMessage::Wake | SinkMessage::Barrier { .. } | SinkMessage::Settled { .. } => Ok(()),
             SinkMessage::Done { shard, rewrites } => {
                 let done = &mut self.state.times[shard].1;
-                *done = (*done).max(rewrites + 1);
-                self.settled(shard)?;
+                *done = (*done).max(rewrites.saturating_add(1));
+                // A query that is gone before it was whole leaves what stands.
+                if rewrites != ALL_REWRITES {
+                    self.settled(shard)?;
+                }
                 self.pass_barrier()
             }
         }
