@@ -182,16 +182,28 @@ impl Service {
             .timeout_global(Some(PATIENCE))
             .build()
             .new_agent();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = match body {
-            Some(body) => agent.run(request.body(body).expect("a request")),
-            None => agent.run(request.body(()).expect("a request")),
+        let once = || {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(format!("{}{path}", self.url));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            match body {
+                Some(body) => agent.run(request.body(body).expect("a request")),
+                None => agent.run(request.body(()).expect("a request")),
+            }
         };
+        let mut response = once();
+        // A body that is refused before all of it was sent: the answer may go with the connection.
+        for _ in 0..20 {
+            match &response {
+                Err(ureq::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                    response = once();
+                }
+                _ => break,
+            }
+        }
         let mut response = response.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         Answer {
             status: response.status().as_u16(),
