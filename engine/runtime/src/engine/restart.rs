@@ -29,13 +29,6 @@ pub(super) enum Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    pub(super) fn restore(&self) -> Option<&'a Restore> {
-        match self {
-            Self::From(restore) => Some(restore),
-            Self::Live | Self::Anew | Self::Beside(_) => None,
-        }
-    }
-
     /// The checkpoint whose places sources begin at.
     pub(super) fn checkpoint(&self) -> Option<&'a Restore> {
         match self {
@@ -70,7 +63,7 @@ impl<'a> Start<'a> {
         source: Option<&SourceEntry>,
     ) -> Result<(), EngineError> {
         new.gated = !matches!(self, Self::Live);
-        if let (Some(restore), Some(source)) = (self.restore(), source) {
+        if let (Self::From(restore), Some(source)) = (self, source) {
             new.saved = restore.query(source, &new.name, new.fingerprint);
             if let Some(saved) = &new.saved {
                 new.saved_sink = Some(restore.sink(saved)?);
