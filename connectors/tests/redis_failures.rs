@@ -126,6 +126,31 @@ fn flushed_data_is_noticed_with_and_without_a_reconnect() {
 }
 
 #[test]
+fn lost_data_is_noticed_without_a_write() {
+    let mut server = RedisServer::start(&[]);
+    let table = features(&server.url(), &[]);
+    let mut sink = open(&table);
+    let port = server.port;
+    server.kill();
+    sink.verify()
+        .expect("nothing was written that could be lost");
+    server.start_again();
+    let batch = users(&table, &["u1"], 1);
+    sink.write(&batch, &progress(1)).expect("written");
+    sink.verify().expect("stands");
+    let _: () = server.connection().flushall().expect("FLUSHALL");
+    rewrite(&sink.verify());
+    sink.write(&batch, &progress(1)).expect("written again");
+    sink.verify().expect("stands again");
+
+    server.kill();
+    let message = retry(sink.verify());
+    assert!(message.contains(&port.to_string()), "{message}");
+    server.start_again();
+    rewrite(&sink.verify());
+}
+
+#[test]
 fn a_write_to_nowhere_is_retried() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     let table = features(&url, &[]);

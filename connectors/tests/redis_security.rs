@@ -11,7 +11,7 @@ use redis_server::{RedisServer, free_port};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tables::{Col, check, open, progress, table, upserts};
-use tidewheel_core::{SinkError, TableSpec};
+use tidewheel_core::{ChangeBatch, Progress, SinkError, TableSpec};
 
 fn features(url: &str, more: &[(&str, &str)]) -> TableSpec {
     let mut options = vec![
@@ -23,12 +23,15 @@ fn features(url: &str, more: &[(&str, &str)]) -> TableSpec {
     table(&[("user_key", Utf8), ("views", Int64)], 1, &options)
 }
 
-fn write(table: &TableSpec) -> Result<(), SinkError> {
-    let batch = upserts(
+fn batch(table: &TableSpec) -> ChangeBatch {
+    upserts(
         table,
         &[Col::Text(vec![Some("u1")]), Col::Int(vec![Some(5)])],
-    );
-    open(table).write(&batch, &progress(1))
+    )
+}
+
+fn write(table: &TableSpec) -> Result<(), SinkError> {
+    open(table).write(&batch(table), &progress(1))
 }
 
 /// A certificate for 127.0.0.1 that signs itself.
@@ -128,6 +131,13 @@ fn an_account_with_few_rights() {
     let url = |user: &str| format!("redis://{user}:secret@127.0.0.1:{}", server.port);
 
     write(&features(&url("least"), &[("ttl", "1 min")])).expect("written");
+    // PING may not be granted; a refusal is an answer.
+    for progress in [Progress::default(), progress(1)] {
+        let table = features(&url("least"), &[]);
+        let mut sink = open(&table);
+        sink.write(&batch(&table), &progress).expect("written");
+        sink.verify().expect("stands");
+    }
     let hash = [
         ("layout", "hash"),
         ("key", "user:{user_key}"),

@@ -7,7 +7,7 @@ use super::layout::{RowPlan, Scratch};
 use super::link::{Found, Link};
 use super::resp::Commands;
 use crate::progress;
-use redis::cmd;
+use redis::{Value, cmd};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,6 +252,29 @@ impl Sink for RedisSink {
 
     fn writes(&self) -> u64 {
         self.writes
+    }
+
+    fn verify(&mut self) -> Result<(), SinkError> {
+        if self.writes == 0 && self.progress.is_none() {
+            return Ok(());
+        }
+        self.connect()?;
+        if self.progress.is_none() {
+            // Any answer will do: one that went away and came back is known when it is connected.
+            let answer = self.link.ask::<Value>(&cmd("PING"));
+            return match answer {
+                Err(failure) if !self.link.is_connected() => Err(failure.into_sink_error()),
+                _ => Ok(()),
+            };
+        }
+        let mut command = cmd("EXISTS");
+        command.arg(&self.progress_key);
+        let stands: bool = self.link.ask(&command).map_err(Failure::into_sink_error)?;
+        if stands {
+            Ok(())
+        } else {
+            Err(self.lost("the Redis server has lost the table's progress key"))
+        }
     }
 
     fn progress(&mut self) -> Result<Option<Progress>, SinkError> {

@@ -254,6 +254,14 @@ pub trait Sink: Send {
     fn close(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+    /// Looks whether what was written still stands, as far as the store can tell: said now and then
+    /// while there is nothing to write, and before the end.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn verify(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// How many single writes (keys, fields, lines) were acknowledged so far.
     fn writes(&self) -> u64;
     /// The farthest progress that was given to `write` by whoever wrote this query's values last,

@@ -272,6 +272,21 @@ impl Sink for ObservedSink {
         }
     }
 
+    fn verify(&mut self) -> Result<(), SinkError> {
+        let Inner::Open(sink) = &mut self.inner else {
+            return Ok(());
+        };
+        let verified = sink.verify();
+        match &verified {
+            Ok(()) if std::mem::take(&mut self.away) => {
+                self.taps.note(&self.place, &self.id, None);
+            }
+            Ok(()) => {}
+            Err(error) => self.failed(error),
+        }
+        verified
+    }
+
     fn writes(&self) -> u64 {
         match &self.inner {
             Inner::Open(sink) => sink.writes(),

@@ -165,6 +165,18 @@ impl MemorySink {
         !self.shared.death.strikes()
     }
 
+    /// The server comes back without the table.
+    fn lose(&mut self) -> SinkError {
+        let mut tables = self.shared.tables.lock().unwrap();
+        tables.insert(self.table.name.clone(), BTreeMap::new());
+        // With the values goes what stood beside them.
+        self.shared.notes.lock().unwrap().remove(&self.query);
+        self.connected = false;
+        let mut late = self.shared.late.lock().unwrap();
+        late.retain(|late| late.query != self.query);
+        SinkError::Rewrite("simulated".to_owned())
+    }
+
     /// Only a part of the batch arrives, or later, or what stood is lost.
     fn fail(&mut self, batch: &ChangeBatch) -> SinkError {
         let shared = Arc::clone(&self.shared);
@@ -174,16 +186,7 @@ impl MemorySink {
         }
         match shared.random(4) {
             0 => self.outage = shared.now() + Duration::from_millis(shared.random(9_000)),
-            1 if self.lossy => {
-                let mut tables = shared.tables.lock().unwrap();
-                tables.insert(self.table.name.clone(), BTreeMap::new());
-                // With the values goes what stood beside them.
-                shared.notes.lock().unwrap().remove(&self.query);
-                self.connected = false;
-                let mut late = shared.late.lock().unwrap();
-                late.retain(|late| late.query != self.query);
-                return SinkError::Rewrite("simulated".to_owned());
-            }
+            1 if self.lossy => return self.lose(),
             2 => {
                 // The client gives up, and the server does the rest when it comes to it.
                 self.connected = false;
@@ -226,6 +229,19 @@ impl Sink for MemorySink {
         }
         self.writes += batch.len() as u64;
         Ok(())
+    }
+
+    fn verify(&mut self) -> Result<(), SinkError> {
+        self.connect()?;
+        let fault = self.shared.random(1_000) < self.shared.faults.load(Relaxed);
+        if !fault {
+            return Ok(());
+        }
+        if self.lossy && !self.table.is_append_only() && self.shared.random(2) == 0 {
+            return Err(self.lose());
+        }
+        self.outage = self.shared.now() + Duration::from_millis(self.shared.random(9_000));
+        Err(away())
     }
 
     fn writes(&self) -> u64 {

@@ -168,6 +168,7 @@ impl State {
             Arc::clone(&shared.env),
             Arc::clone(&shared.errors),
             Arc::clone(&shared.give_up),
+            &shared.writing,
         );
         if shared.options.checkpoints.is_some() {
             task = task.with_progress(new.fingerprint, &shared.checkpoints);

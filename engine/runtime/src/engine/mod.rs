@@ -15,6 +15,7 @@ use crate::checkpoint::checkpointer::CheckpointOptions;
 use crate::checkpoint::status::SharedStatus;
 use crate::error::EngineError;
 use crate::memory::{MemoryGate, MemoryLimit, MemoryStatus};
+use crate::sink::rest::Writing;
 use crate::stats::{Stats, Summary};
 use crate::status::{Queries, QueryState, QueryStatus, SourceStatus};
 use crate::task::{Executor, Threads};
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     queries: Arc<Queries>,
     errors: Arc<Mutex<Vec<EngineError>>>,
     give_up: Arc<AtomicBool>,
+    /// Sinks that may still have something to write.
+    writing: Writing,
     /// No more queries come: shards end with their last source.
     closing: Arc<AtomicBool>,
     /// How checkpoints go.
@@ -145,6 +148,7 @@ impl Engine {
             queries: Arc::default(),
             errors: Arc::default(),
             give_up: Arc::default(),
+            writing: Writing::default(),
             closing: Arc::default(),
             checkpoints: Arc::default(),
             memory: Arc::default(),

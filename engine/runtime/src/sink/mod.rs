@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod message;
 mod notes;
+pub mod rest;
 pub mod side;
 
 use crate::checkpoint::status::SharedStatus;
@@ -18,12 +19,13 @@ use checkpoint::{Progressing, SavedSink};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::{ALL_REWRITES, SinkMessage};
 use notes::Notes;
+use rest::{Rest, Writing};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tidewheel_core::time::NO_TIME;
-use tidewheel_core::{Env, Sink, SinkError};
+use tidewheel_core::{Env, Sink};
 use tidewheel_kernel::aggregate::StateError;
 use tidewheel_kernel::share::Share;
 
@@ -63,6 +65,7 @@ pub struct SinkTask {
     progressing: Progressing,
     /// Keys that a restart must find, where they are noted.
     notes: Option<Notes>,
+    rest: Rest,
 }
 
 /// A batch that waits to be written.
@@ -108,6 +111,7 @@ impl SinkTask {
         env: Arc<dyn Env>,
         errors: Arc<parking_lot::Mutex<Vec<EngineError>>>,
         give_up: Arc<std::sync::atomic::AtomicBool>,
+        writing: &Writing,
     ) -> Self {
         let time = SourceTime {
             frontier: NO_TIME,
@@ -142,6 +146,7 @@ impl SinkTask {
             state,
             progressing: Progressing::default(),
             notes: None,
+            rest: Rest::new(writing),
         }
     }
 
@@ -365,44 +370,32 @@ impl SinkTask {
             writes.saturating_sub(self.state.counted_writes) as usize,
         );
         self.state.counted_writes = writes;
-        match written {
-            Ok(()) => {
-                self.state.back_off = BACK_OFF.0;
-                if self.handle.sink_is_back() {
-                    tracing::info!(table = self.chain.sink.name, "the sink is back");
-                }
-                if let Some(written) = self.state.queue.pop_front() {
-                    let now = self.env.wall_ms();
-                    self.handle
-                        .acknowledged(&written.changes.batch, written.read_at_ms, now);
-                    if let Some(shard) = written.shard {
-                        self.credit_later(shard);
-                    }
-                }
-                Ok(true)
+        if !self.heed(written)? {
+            return Ok(false);
+        }
+        if let Some(written) = self.state.queue.pop_front() {
+            let now = self.env.wall_ms();
+            self.handle
+                .acknowledged(&written.changes.batch, written.read_at_ms, now);
+            if let Some(shard) = written.shard {
+                self.credit_later(shard);
             }
-            Err(SinkError::Fatal(message)) => Err(EngineError::Sink {
-                table: self.chain.sink.name.clone(),
-                message,
-            }),
-            Err(SinkError::Retry(message)) => {
-                self.away(&message);
-                Ok(false)
-            }
-            Err(SinkError::Rewrite(message)) => {
-                self.state.rewrites += 1;
-                for shard in &self.shards {
-                    let _ = shard.send(Feedback::Rewrite {
-                        query: self.handle.id,
-                    });
-                }
-                if let Some(step) = self.tail.last_mut() {
-                    self.finisher.forget_all();
-                    step.refresh();
-                }
-                self.away(&message);
-                Ok(false)
-            }
+        }
+        Ok(true)
+    }
+
+    /// The sink has lost what was written: everything is asked for once more.
+    fn write_again(&mut self) {
+        self.rest.set(false);
+        self.state.rewrites += 1;
+        for shard in &self.shards {
+            let _ = shard.send(Feedback::Rewrite {
+                query: self.handle.id,
+            });
+        }
+        if let Some(step) = self.tail.last_mut() {
+            self.finisher.forget_all();
+            step.refresh();
         }
     }
 
@@ -479,19 +472,7 @@ impl SinkTask {
                 self.receive(message)?;
                 Ok(Poll::Ready)
             }
-            Err(TryRecvError::Empty) if self.all_ended() || self.give_up.load(Relaxed) => {
-                self.close()
-            }
-            Err(TryRecvError::Empty) => {
-                let next = self
-                    .state
-                    .credits
-                    .iter()
-                    .map(|(_, at)| at.saturating_sub(now))
-                    .min();
-                let look = self.finisher.look_every().filter(|_| !self.tail.is_empty());
-                Ok(Poll::Idle(next.into_iter().chain(look).min()))
-            }
+            Err(TryRecvError::Empty) => self.rest(now),
             Err(TryRecvError::Disconnected) => self.close(),
         }
     }
