@@ -165,8 +165,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Fewer bytes are left, or they make no sense.
     pub fn bytes(&mut self) -> Result<&'a [u8], StateError> {
-        let count = self.count(1)?;
-        self.take(count)
+        let length = match self.u32()? {
+            LONG => self.u64()?,
+            length => u64::from(length),
+        };
+        self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 }
 
@@ -196,17 +199,79 @@ pub fn put_count(out: &mut Vec<u8>, count: usize) {
     put_u32(out, u32::try_from(count).unwrap_or(u32::MAX));
 }
 
+/// In place of a length of 32 bits: one of 64 bits follows.
+const LONG: u32 = u32::MAX;
+
+/// A length in 32 bits, where it fits.
+fn short(length: usize) -> Option<u32> {
+    u32::try_from(length).ok().filter(|length| *length != LONG)
+}
+
 /// Writes bytes behind their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_count(out, bytes.len());
+    match short(bytes.len()) {
+        Some(length) => put_u32(out, length),
+        None => {
+            put_u32(out, LONG);
+            put_u64(out, bytes.len() as u64);
+        }
+    }
     out.extend_from_slice(bytes);
 }
 
 /// Writes what `write` appends behind its length; [`Reader::sized`] reads it.
 pub fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
-    put_u32(out, 0);
+    put_u32(out, LONG);
     write(out);
-    let length = u32::try_from(out.len() - at - size_of::<u32>()).unwrap_or(u32::MAX);
-    out[at..at + size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
+    let length = out.len() - at - size_of::<u32>();
+    match short(length) {
+        Some(length) => out[at..at + size_of::<u32>()].copy_from_slice(&length.to_le_bytes()),
+        None => lengthen(out, at, length),
+    }
+}
+
+/// Makes room for a length of 64 bits. What follows is moved once: 4 GiB at least, and seldom.
+#[cold]
+fn lengthen(out: &mut Vec<u8>, at: usize, length: usize) {
+    let behind = at + size_of::<u32>();
+    out.splice(behind..behind, (length as u64).to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_both_sizes_are_read() {
+        let text = b"some bytes";
+        let mut out = b"before".to_vec();
+        put_bytes(&mut out, text);
+        put_sized(&mut out, |out| out.extend_from_slice(text));
+        // As `put_sized` leaves what does not fit.
+        let at = out.len();
+        put_u32(&mut out, LONG);
+        out.extend_from_slice(text);
+        lengthen(&mut out, at, text.len());
+        out.extend_from_slice(b"behind");
+
+        let mut reader = Reader::new(&out);
+        assert_eq!(reader.take(6), Ok(&b"before"[..]));
+        for _ in 0..3 {
+            assert_eq!(reader.bytes(), Ok(&text[..]));
+        }
+        assert_eq!(reader.rest(), b"behind");
+    }
+
+    #[test]
+    fn a_length_of_32_bits_is_told_from_the_mark_of_a_longer_one() {
+        let longest = (LONG - 1) as usize;
+        assert_eq!(short(longest), Some(LONG - 1));
+        assert_eq!(short(longest + 1), None);
+        assert_eq!(short(usize::MAX), None);
+        let mut out = LONG.to_le_bytes().to_vec();
+        put_u64(&mut out, u64::MAX);
+        let cut = Reader::new(&out).bytes();
+        assert!(cut.is_err(), "longer than what is there");
+    }
 }
