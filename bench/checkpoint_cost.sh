@@ -2,7 +2,8 @@
 # Measures what checkpoints every ten seconds cost at full rate: all of queries/ over generated events
 # from a file into blackhole, with and without them, in turns. Prints the ratio of each pair and the median:
 # of the time from start to exit, and of the processor time, which a busy disk does not change. The input
-# should fit the memory that is free, or the disk is measured.
+# is made in the folder INPUT: in memory (/dev/shm, where there is room for 2.8 kB an event) the disk
+# is used for the checkpoints alone.
 #   bench/checkpoint_cost.sh [EVENTS] [PAIRS]
 # A run must take well over ten seconds, or there is no checkpoint in it: raise EVENTS where it does not.
 # PAIR_WITH names a command that each pair is run under, such as one that waits for an idle machine.
@@ -14,14 +15,16 @@ build_tidewheel
 export tidewheel
 folder="$(mktemp -d)"
 export folder
-trap 'rm -rf "$folder"' EXIT
-"$tidewheel" simulate -n "$events" --per-second 2000 --shoppers 100000 --disorder 2000 --quiet --out "$folder/events.jsonl"
+input="$(mktemp -d -p "${INPUT:-$folder}")"
+export input
+trap 'rm -rf "$folder" "$input"' EXIT
+"$tidewheel" simulate -n "$events" --per-second 2000 --shoppers 100000 --disorder 2000 --quiet --out "$input/events.jsonl"
 
 pair() {
   # Prints the seconds from start to exit, and those of processors.
   seconds() {
     local TIMEFORMAT='%R %U %S'
-    { time BAD_EVENTS="$folder/bad.jsonl" "$tidewheel" run queries --from "file:$folder/events.jsonl" \
+    { time BAD_EVENTS="$folder/bad.jsonl" "$tidewheel" run queries --from "file:$input/events.jsonl" \
       --into blackhole: --quiet "$@"; } 2>&1 | awk '{ print $1, $2 + $3 }'
   }
   rm -rf "$folder/state"

@@ -23,6 +23,19 @@ pub(super) fn of(offset: u64, timestamp_ms: Option<i64>, payload: &[u8]) -> Mark
     Mark { offset, check }
 }
 
+/// A client of its own: the reader's own place does not move.
+fn client(config: &SourceConfig) -> Result<(BaseConsumer<Context>, Context), String> {
+    let mut client = config.client.clone();
+    client.set("statistics.interval.ms", "0");
+    let context = Context::default();
+    let consumer = client.create_with_context(context.clone());
+    Ok((consumer.map_err(said)?, context))
+}
+
+fn said(error: KafkaError) -> String {
+    error.to_string()
+}
+
 /// The marks of the records at these offsets, by partition; `None` where there is no record at
 /// the offset (compacted, deleted, a transaction's end).
 ///
@@ -33,13 +46,42 @@ pub(super) fn read(
     offsets: &BTreeMap<u32, u64>,
     timeout: Duration,
 ) -> Result<BTreeMap<u32, Option<Mark>>, String> {
-    // A client of its own: the other one's place does not move.
-    let mut client = config.client.clone();
-    client.set("statistics.interval.ms", "0");
-    let context = Context::default();
-    let said = |error: KafkaError| error.to_string();
-    let consumer: BaseConsumer<Context> =
-        client.create_with_context(context.clone()).map_err(said)?;
+    let (consumer, context) = client(config)?;
+    read_by(&consumer, &context, config, offsets, timeout)
+}
+
+/// What [`read`] gives, and for each of `partitions` the offset behind its last record.
+///
+/// # Errors
+/// The broker did not answer in time; says why.
+pub(super) fn look(
+    config: &SourceConfig,
+    offsets: &BTreeMap<u32, u64>,
+    partitions: &[u32],
+    timeout: Duration,
+) -> Result<(BTreeMap<u32, Option<Mark>>, BTreeMap<u32, u64>), String> {
+    let (consumer, context) = client(config)?;
+    let marks = read_by(&consumer, &context, config, offsets, timeout)?;
+    let mut ends = BTreeMap::new();
+    for partition in partitions {
+        let (_, end) = consumer
+            .fetch_watermarks(&config.topic, *partition as i32, timeout)
+            .map_err(said)?;
+        ends.insert(*partition, u64::try_from(end).unwrap_or(0));
+    }
+    Ok((marks, ends))
+}
+
+fn read_by(
+    consumer: &BaseConsumer<Context>,
+    context: &Context,
+    config: &SourceConfig,
+    offsets: &BTreeMap<u32, u64>,
+    timeout: Duration,
+) -> Result<BTreeMap<u32, Option<Mark>>, String> {
+    if offsets.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let mut list = TopicPartitionList::new();
     for (partition, offset) in offsets {
         let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));

@@ -62,6 +62,8 @@ pub(super) struct KafkaSource {
     identity: identity::Identity,
     /// An offset was not there, and the broker has not said yet which.
     look_at_range: bool,
+    /// The client is to be replaced before anything more is read.
+    renew: bool,
     /// Records that were passed over.
     lost: u64,
 }
@@ -113,6 +115,7 @@ impl KafkaSource {
             unverified: BTreeMap::new(),
             identity: identity::Identity::default(),
             look_at_range: false,
+            renew: false,
             lost: 0,
         };
         source
@@ -465,6 +468,9 @@ impl Source for KafkaSource {
                 self.env.sleep(timeout);
             }
             return Ok(self.next_event().unwrap_or(SourceEvent::Nothing));
+        }
+        if self.renew {
+            self.renew_client()?;
         }
         let wait = if self.events.is_empty() {
             timeout

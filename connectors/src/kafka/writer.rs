@@ -20,7 +20,7 @@ const TOPIC_WAIT: Duration = Duration::from_millis(200);
 /// Wait for room in the producer's queue before trying again.
 const QUEUE_WAIT: Duration = Duration::from_millis(10);
 /// How long an acknowledgement may wait to be seen.
-const FLUSH_WAIT: Duration = Duration::from_millis(1);
+const FLUSH_WAIT: Duration = Duration::from_micros(500);
 
 /// Records could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -200,7 +200,9 @@ impl KafkaWriter {
                 Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut))
                     if Instant::now() < end =>
                 {
-                    self.producer.poll(FLUSH_WAIT);
+                    // Its poll spins through the last millisecond of what it may wait.
+                    self.producer.poll(Duration::ZERO);
+                    std::thread::sleep(FLUSH_WAIT);
                 }
                 result => break result,
             }

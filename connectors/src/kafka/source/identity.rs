@@ -6,9 +6,13 @@
 //! a thread of its own, since a new connection takes longer than an event may. The next anchors are
 //! the newest records at the moment of asking, so whatever happens after it is found by the next
 //! round.
+//!
+//! Of an empty topic there is no record to be known again, and a client that has known it may never
+//! fetch of the one that took its place. So a partition that has more to read and stands still from one
+//! round to the next is read on by a new client.
 
 use super::super::mark;
-use super::KafkaSource;
+use super::{KafkaSource, Partition};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
@@ -17,12 +21,14 @@ use tidewheel_core::{Mark, SourceError};
 /// How long the broker may take to answer; else it is asked in the next round.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Answer = Result<BTreeMap<u32, Option<Mark>>, String>;
+type Answer = Result<(BTreeMap<u32, Option<Mark>>, BTreeMap<u32, u64>), String>;
 
 /// A round under way.
 struct Round {
     asked: BTreeMap<u32, Mark>,
     next: BTreeMap<u32, Mark>,
+    /// Where reading was.
+    places: BTreeMap<u32, u64>,
     answer: Receiver<Answer>,
 }
 
@@ -31,8 +37,13 @@ struct Round {
 pub(super) struct Identity {
     anchors: BTreeMap<u32, Mark>,
     round: Option<Round>,
-    /// When the next round begins; none before the first record.
+    /// When the next round begins.
     next_at: Option<Duration>,
+    /// Partitions that had more to read in the round before: their place and end.
+    behind: BTreeMap<u32, (u64, u64)>,
+    /// Those for which the client was replaced: there may be no record, such as between the last one
+    /// and the end of a transaction.
+    renewed: BTreeMap<u32, (u64, u64)>,
 }
 
 impl Identity {
@@ -66,22 +77,31 @@ impl KafkaSource {
                 Err(TryRecvError::Empty) => self.identity.round = Some(round),
                 // It is asked again with the same anchors.
                 Err(TryRecvError::Disconnected) | Ok(Err(_)) => {}
-                Ok(Ok(found)) => return self.compare_anchors(round, &found),
+                Ok(Ok((found, ends))) => {
+                    self.look_for_standstill(&round.places, &ends);
+                    return self.compare_anchors(round, &found);
+                }
             }
             return Ok(());
         }
         let due = *self.identity.next_at.get_or_insert(now + interval);
-        if now < due || self.identity.anchors.is_empty() {
+        let reads = |(number, known): (&u32, &Partition)| {
+            let reads = !known.finished && !known.paused;
+            reads.then_some((*number, known.position))
+        };
+        let places: BTreeMap<u32, u64> = self.partitions.iter().filter_map(reads).collect();
+        if now < due || places.is_empty() && self.identity.anchors.is_empty() {
             return Ok(());
         }
         self.identity.next_at = Some(now + interval);
         let asked = self.identity.anchors.clone();
         let offsets = asked.iter().map(|(n, mark)| (*n, mark.offset)).collect();
+        let numbers: Vec<u32> = places.keys().copied().collect();
         let config = self.config.clone();
         let (send, answer) = channel();
         let thread = std::thread::Builder::new().name("kafka-identity".to_owned());
         let spawned = thread.spawn(move || {
-            let _ = send.send(mark::read(&config, &offsets, ANSWER_TIMEOUT));
+            let _ = send.send(mark::look(&config, &offsets, &numbers, ANSWER_TIMEOUT));
         });
         if let Err(error) = spawned {
             tracing::warn!(%error, "whether the topic is still the same cannot be looked at now");
@@ -90,9 +110,32 @@ impl KafkaSource {
         self.identity.round = Some(Round {
             asked,
             next: self.marks.clone(),
+            places,
             answer,
         });
         Ok(())
+    }
+
+    /// Replaces a client that does not read what is there.
+    fn look_for_standstill(&mut self, places: &BTreeMap<u32, u64>, ends: &BTreeMap<u32, u64>) {
+        let before = std::mem::take(&mut self.identity.behind);
+        for (number, place) in places {
+            let stands = |known: &Partition| known.position == *place && !known.paused;
+            let Some(end) = ends.get(number).copied().filter(|end| end > place) else {
+                continue;
+            };
+            if !self.partitions.get(number).is_some_and(stands) {
+                continue;
+            }
+            self.identity.behind.insert(*number, (*place, end));
+            let stood = before.get(number).is_some_and(|(then, _)| then == place);
+            if stood && self.identity.renewed.insert(*number, (*place, end)) != Some((*place, end))
+            {
+                let topic = &self.config.topic;
+                tracing::debug!(target: "kafka", topic, number, place, end, "a new client reads on");
+                self.renew = true;
+            }
+        }
     }
 
     fn compare_anchors(

@@ -1,10 +1,11 @@
 //! Places that are not there any more: records deleted before they were read, topics made anew.
 
+use super::super::context::Context;
 use super::super::mark;
 use super::super::places::{ADVICE, out_of_range};
 use super::{ASK_TIMEOUT, KafkaSource, OPEN_TIMEOUT, Partition, RETRY, source_error};
 use crate::kafka::chunk::Gathering;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use tidewheel_core::{Mark, SourceError};
@@ -121,7 +122,7 @@ impl KafkaSource {
                 .map(|(number, partition)| (*number, partition.position))
                 .collect();
             for (number, position) in places {
-                self.seek(number, position)?;
+                self.seek(number, position);
             }
         }
         Ok(())
@@ -145,7 +146,8 @@ impl KafkaSource {
         self.passed_over(number, next, next.saturating_sub(from), why);
         self.marks.remove(&number);
         self.identity.forget(number);
-        self.seek(number, next)
+        self.seek(number, next);
+        Ok(())
     }
 
     /// Says that a partition goes on elsewhere.
@@ -162,26 +164,57 @@ impl KafkaSource {
         );
     }
 
-    fn seek(&mut self, number: u32, position: u64) -> Result<(), SourceError> {
+    /// A partition is to be read from there.
+    fn seek(&mut self, number: u32, position: u64) {
         let Some(partition) = self.partitions.get_mut(&number) else {
-            return Ok(());
+            return;
         };
         partition.position = position;
         partition.gathering = Gathering::default();
         (partition.at_end, partition.say_at_end) = (false, false);
-        let paused = partition.paused;
+        self.renew = true;
+    }
+
+    /// Reads on with a client of its own. One that has known a topic before it was made anew may
+    /// never fetch of the new one, whatever it is told to: it asks by the id that the topic had.
+    ///
+    /// # Errors
+    /// The client refuses what the one before had taken.
+    pub(super) fn renew_client(&mut self) -> Result<(), SourceError> {
+        self.renew = false;
+        let context = Context::default();
+        let client = self.config.client.create_with_context(context.clone());
+        let consumer: BaseConsumer<Context> = client.map_err(|error| source_error(&error))?;
+        self.context = context;
+        let before = std::mem::replace(&mut self.consumer, consumer);
+        // It may take its time to end; nothing is to be waited for.
+        let ending = std::thread::Builder::new().name("kafka-ending".to_owned());
+        if let Err(error) = ending.spawn(move || drop(before)) {
+            tracing::debug!(target: "kafka", %error, "the client before was ended here");
+        }
         let topic = &self.config.topic;
-        let mut list = TopicPartitionList::new();
-        list.add_partition(topic, number as i32);
-        let mut place = TopicPartitionList::new();
-        place
-            .add_partition_offset(topic, number as i32, Offset::Offset(position as i64))
-            .and_then(|()| self.consumer.incremental_unassign(&list))
-            .and_then(|()| self.consumer.incremental_assign(&place))
-            .map_err(|error| source_error(&error))?;
-        if paused {
+        let mut paused = TopicPartitionList::new();
+        let mut places = TopicPartitionList::new();
+        for (number, partition) in &self.partitions {
+            if partition.finished {
+                continue;
+            }
+            let (number, place) = (*number as i32, Offset::Offset(partition.position as i64));
+            places
+                .add_partition_offset(topic, number, place)
+                .map_err(|error| source_error(&error))?;
+            if partition.paused {
+                paused.add_partition(topic, number);
+            }
+        }
+        if places.count() > 0 {
             self.consumer
-                .pause(&list)
+                .incremental_assign(&places)
+                .map_err(|error| source_error(&error))?;
+        }
+        if paused.count() > 0 {
+            self.consumer
+                .pause(&paused)
                 .map_err(|error| source_error(&error))?;
         }
         Ok(())
