@@ -6,6 +6,8 @@
 # is used for the checkpoints alone.
 #   bench/checkpoint_cost.sh [EVENTS] [PAIRS]
 # A run must take well over ten seconds, or there is no checkpoint in it: raise EVENTS where it does not.
+# TOGETHER=1 runs both of a pair at the same time: on a machine whose speed changes from one run to the
+# next, processor time is comparable only so.
 # PAIR_WITH names a command that each pair is run under, such as one that waits for an idle machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -28,8 +30,15 @@ pair() {
       --into blackhole: --quiet "$@"; } 2>&1 | awk '{ print $1, $2 + $3 }'
   }
   rm -rf "$folder/state"
-  without=$(seconds)
-  with=$(seconds --checkpoints "$folder/state")
+  if [ "${TOGETHER:-0}" = 1 ]; then
+    seconds >"$folder/without" &
+    with=$(seconds --checkpoints "$folder/state")
+    wait
+    without=$(cat "$folder/without")
+  else
+    without=$(seconds)
+    with=$(seconds --checkpoints "$folder/state")
+  fi
   # The kept ones say how many there were: their numbers go up by one.
   count=$(find "$folder/state" -name 'manifest-*' | sed 's/.*-0*//' | sort -n | tail -1)
   echo "$without $with ${count:-0}" | tee -a "$folder/pairs" | awk '{

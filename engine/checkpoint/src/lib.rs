@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod lease;
 pub mod manifest;
 pub mod object;
+pub mod room;
 pub mod storage;
 pub mod store;
 

@@ -1,5 +1,6 @@
 //! Objects in a local folder, S3, Google Cloud Storage or Azure.
 
+use crate::room::Written;
 use crate::storage::{Storage, StorageError};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -138,7 +139,8 @@ impl ObjectStorage {
     fn put_with(&self, name: &str, parts: Vec<Vec<u8>>, mode: PutMode) -> object_store::Result<()> {
         let path = Path::from(name);
         let total: usize = parts.iter().map(Vec::len).sum();
-        let parts = parts.into_iter().map(Bytes::from);
+        let owned = |part| Bytes::from_owner(Written::new(part));
+        let parts = parts.into_iter().map(owned);
         self.wait(async {
             if total <= PART_BYTES || mode == PutMode::Create {
                 let options = PutOptions::from(mode);

@@ -2,6 +2,7 @@
 
 use crate::envelope::{self, FormatError, HEADER, Kind};
 use crate::manifest::{Manifest, Piece};
+use crate::room;
 use crate::storage::{Storage, StorageError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -170,6 +171,7 @@ impl CheckpointStore {
         parts.insert(0, header.to_vec());
         self.storage
             .put_parts(&self.path(&name.object(DATA)), parts)?;
+        room::age();
         let mut object = envelope::begin();
         serde_json::to_writer_pretty(&mut object, manifest)
             .map_err(|error| StorageError(error.to_string()))?;

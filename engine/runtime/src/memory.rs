@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tidewheel_checkpoint::room;
 use tidewheel_core::Env;
 
 /// How often memory is looked at.
@@ -117,16 +118,19 @@ impl MemoryGate {
         })
     }
 
+    fn is_short(limit: u64, used: u64, kept: u64, percent: u64) -> bool {
+        used.saturating_add(kept) >= limit / 100 * percent
+    }
+
     /// Looks at the memory used, and at what is to be kept free. True when that has changed
     /// whether there is room.
     fn look(&self, limit: u64, used: u64, kept: u64) -> bool {
         self.limit.store(limit, Relaxed);
         self.used.store(used, Relaxed);
         self.kept.store(kept, Relaxed);
-        let wanted = used.saturating_add(kept);
         let was = self.is_full();
         let percent = if was { ROOM_PERCENT } else { FULL_PERCENT };
-        let full = wanted >= limit / 100 * percent;
+        let full = Self::is_short(limit, used, kept, percent);
         self.full.store(full, Relaxed);
         if full && !was {
             self.reached.fetch_add(1, Relaxed);
@@ -192,11 +196,17 @@ impl Task for MemoryKeeper {
             let paused = passed.as_millis() as u64;
             self.gate.paused_ms.fetch_add(paused, Relaxed);
         }
-        let Some(used) = (self.limit.used)() else {
+        let Some(mut used) = (self.limit.used)() else {
             return Poll::Idle(Some(LOOK));
         };
         let limit = self.limit.bytes;
-        let kept = self.kept(used);
+        // What is kept for the next checkpoint is no state, and goes first.
+        let spare = room::bytes();
+        let kept = self.kept(used.saturating_sub(spare));
+        if spare > 0 && MemoryGate::is_short(limit, used, kept, FULL_PERCENT) {
+            room::release();
+            used = used.saturating_sub(spare);
+        }
         if self.gate.look(limit, used, kept) {
             if self.gate.is_full() {
                 tracing::warn!(limit, used, kept, "memory is short: reading pauses");

@@ -129,6 +129,11 @@ impl Dedup {
         });
     }
 
+    /// How many bytes [`Self::save`] appends.
+    pub fn saved_bytes(&self) -> usize {
+        size_of::<u64>() + self.len() * KEY_BYTES
+    }
+
     /// Appends all keys, for checkpoints.
     pub fn save(&mut self, out: &mut Vec<u8>) {
         put_u64(out, self.len() as u64);

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tidewheel_checkpoint::room;
 use tidewheel_core::time::{END_OF_TIME, EventTime, NO_TIME};
 use tidewheel_core::{Env, Mark, SourceEvent};
 use tidewheel_kernel::keys::shard_of;
@@ -161,7 +162,8 @@ impl Sequencer {
 
     /// Saves what this task holds, and passes the barrier on.
     fn barrier(&mut self, barrier: &Barrier, marks: BTreeMap<u32, Mark>) -> Poll {
-        let mut bytes = Vec::new();
+        let repeats = self.dedup.as_ref().map_or(0, Dedup::saved_bytes);
+        let mut bytes = room::take(repeats);
         self.time.save(&mut bytes);
         if let Some(dedup) = &mut self.dedup {
             dedup.save(&mut bytes);

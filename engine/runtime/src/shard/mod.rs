@@ -229,7 +229,7 @@ impl Shard {
         for (number, operator) in known.groups.iter_mut().enumerate() {
             let Some(operator) = operator else { continue };
             let room = known.rooms.entry(number).or_default();
-            let saved = room.fill(|bytes| {
+            let saved = room.fill(operator.stats().state_bytes, |bytes| {
                 if !barrier.full {
                     return operator.save_changed(bytes);
                 }
@@ -247,7 +247,8 @@ impl Shard {
             .filter(|query| is_there(query))
             .map(|query| {
                 let mut room = query.room;
-                let ((), bytes) = room.fill(|bytes| query.save(bytes));
+                let memory = query.stats().iter().map(|stats| stats.state_bytes).sum();
+                let ((), bytes) = room.fill(memory, |bytes| query.save(bytes));
                 query.room = room;
                 QueryPart {
                     query: query.id,

@@ -8,6 +8,7 @@ use crate::checkpoint::restore::Division;
 use crate::sink::message::SinkMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidewheel_checkpoint::room;
 use tidewheel_kernel::aggregate::StateError;
 use tidewheel_kernel::aggregate::codec::{Reader, put_count, put_i64, put_sized};
 use tidewheel_kernel::window::WindowOperator;
@@ -25,10 +26,15 @@ const NONE: i64 = i64::MIN;
 pub struct Room(usize);
 
 impl Room {
-    /// What `write` appends.
-    pub fn fill<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> (T, Vec<u8>) {
-        // Room that is not used costs nothing: its pages are never touched.
-        let mut bytes = Vec::with_capacity(self.0 + self.0 / 4);
+    /// What `write` appends. `memory` is how many bytes the state takes in memory: what is saved of
+    /// it is not much longer.
+    pub fn fill<T>(&mut self, memory: u64, write: impl FnOnce(&mut Vec<u8>) -> T) -> (T, Vec<u8>) {
+        let wanted = match self.0 {
+            0 => usize::try_from(memory).unwrap_or(0),
+            // A state that grows.
+            last => last + last / 16,
+        };
+        let mut bytes = room::take(wanted);
         let result = write(&mut bytes);
         // An increment may come between two full ones.
         self.0 = bytes.len().max(self.0 - self.0 / 16);
