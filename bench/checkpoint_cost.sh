@@ -6,13 +6,15 @@
 # is used for the checkpoints alone.
 #   bench/checkpoint_cost.sh [EVENTS] [PAIRS]
 # A run must take well over ten seconds, or there is no checkpoint in it: raise EVENTS where it does not.
-# TOGETHER=1 runs both of a pair at the same time: on a machine whose speed changes from one run to the
-# next, processor time is comparable only so.
+# TOGETHER=1 runs both of a pair at the same time, with checkpoints every twenty seconds, since each has half
+# of the machine: where its speed changes from one run to the next, processor time is comparable only so.
 # PAIR_WITH names a command that each pair is run under, such as one that waits for an idle machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
-events="${1:-3000000}" pairs="${2:-5}"
+events="${1:-3000000}" pairs="${2:-5}" every="10 s"
+[ "${TOGETHER:-0}" = 0 ] || every="20 s"
+export every
 build_tidewheel
 export tidewheel
 folder="$(mktemp -d)"
@@ -26,18 +28,18 @@ pair() {
   # Prints the seconds from start to exit, and those of processors.
   seconds() {
     local TIMEFORMAT='%R %U %S'
-    { time BAD_EVENTS="$folder/bad.jsonl" "$tidewheel" run queries --from "file:$input/events.jsonl" \
+    { time BAD_EVENTS="$folder/bad.$#.jsonl" "$tidewheel" run queries --from "file:$input/events.jsonl" \
       --into blackhole: --quiet "$@"; } 2>&1 | awk '{ print $1, $2 + $3 }'
   }
   rm -rf "$folder/state"
   if [ "${TOGETHER:-0}" = 1 ]; then
     seconds >"$folder/without" &
-    with=$(seconds --checkpoints "$folder/state")
+    with=$(seconds --checkpoints "$folder/state" --checkpoint-interval "$every")
     wait
     without=$(cat "$folder/without")
   else
     without=$(seconds)
-    with=$(seconds --checkpoints "$folder/state")
+    with=$(seconds --checkpoints "$folder/state" --checkpoint-interval "$every")
   fi
   # The kept ones say how many there were: their numbers go up by one.
   count=$(find "$folder/state" -name 'manifest-*' | sed 's/.*-0*//' | sort -n | tail -1)
@@ -51,5 +53,5 @@ for _ in $(seq "$pairs"); do
 done
 awk '$5 < 1 { exit 1 }' "$folder/pairs" || fail "a run was too short for a checkpoint: raise EVENTS"
 median() { sort -n | awk '{ a[NR] = $1 } END { printf "%.1f", a[int((NR + 1) / 2)] }'; }
-say "median of $pairs pairs: checkpoints every 10 s cost $(awk '{ print 100 * ($3 / $1 - 1) }' "$folder/pairs" | median) % of the time," \
+say "median of $pairs pairs: checkpoints every $every cost $(awk '{ print 100 * ($3 / $1 - 1) }' "$folder/pairs" | median) % of the time," \
   "$(awk '{ print 100 * ($4 / $2 - 1) }' "$folder/pairs" | median) % of the processors' time"
