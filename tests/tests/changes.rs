@@ -371,3 +371,27 @@ fn a_query_that_begins_paused_writes_nothing_till_it_may() {
     let deeds = deeds.lock().expect("not poisoned");
     assert_eq!(deeds[before..], [(0, "closes")]);
 }
+
+/// Whoever is replaced is waited for by the new one, and ends only with it; at a stop neither may wait
+/// for the other.
+#[test]
+fn a_stop_while_a_query_is_being_replaced_ends() {
+    for round in 0..12 {
+        let mut world = World::new();
+        for _ in 0..50 {
+            world.append();
+        }
+        world.apply(&[("q", count("t", "", true))]);
+        until("the first value", || {
+            world.deeds().contains(&(0, "has written"))
+        });
+        world.apply(&[("q", count("t", "", false))]);
+        std::thread::sleep(Duration::from_millis(round));
+        let (done, is_done) = channel();
+        std::thread::spawn(move || {
+            world.end();
+            let _ = done.send(());
+        });
+        is_done.recv_timeout(PATIENCE).expect("it ends");
+    }
+}

@@ -50,7 +50,8 @@ pub(super) fn read(
     read_by(&consumer, &context, config, offsets, timeout)
 }
 
-/// What [`read`] gives, and for each of `partitions` the offset behind its last record.
+/// What [`read`] gives, and for each of `partitions` that can be asked the offset behind its last
+/// record.
 ///
 /// # Errors
 /// The broker did not answer in time; says why.
@@ -64,10 +65,13 @@ pub(super) fn look(
     let marks = read_by(&consumer, &context, config, offsets, timeout)?;
     let mut ends = BTreeMap::new();
     for partition in partitions {
-        let (_, end) = consumer
-            .fetch_watermarks(&config.topic, *partition as i32, timeout)
-            .map_err(said)?;
-        ends.insert(*partition, u64::try_from(end).unwrap_or(0));
+        match consumer.fetch_watermarks(&config.topic, *partition as i32, timeout) {
+            Ok((_, end)) => {
+                ends.insert(*partition, u64::try_from(end).unwrap_or(0));
+            }
+            // One without a leader says nothing of the others.
+            Err(error) => tracing::debug!(target: "kafka", %error, partition, "no end"),
+        }
     }
     Ok((marks, ends))
 }

@@ -55,13 +55,15 @@ pub(super) struct KafkaSource {
     from_time: bool,
     /// The last record handed on, by partition.
     marks: BTreeMap<u32, Mark>,
-    /// Of the chunks among the events, in their order.
-    marks_to_come: VecDeque<Mark>,
+    /// Of the chunks among the events, in their order; `None`: it is none any more.
+    marks_to_come: VecDeque<Option<(u32, Mark)>>,
     /// Places that are read from once the record before has been compared with this.
     unverified: BTreeMap<u32, Mark>,
     identity: identity::Identity,
     /// An offset was not there, and the broker has not said yet which.
     look_at_range: bool,
+    /// The client has stopped reading some partition.
+    stopped: bool,
     /// The client is to be replaced before anything more is read.
     renew: bool,
     /// Records that were passed over.
@@ -115,6 +117,7 @@ impl KafkaSource {
             unverified: BTreeMap::new(),
             identity: identity::Identity::default(),
             look_at_range: false,
+            stopped: false,
             renew: false,
             lost: 0,
         };
@@ -141,6 +144,7 @@ impl KafkaSource {
                     // It may have been made anew.
                     self.unverified.extend(self.marks.clone());
                     self.look_at_range = !self.partitions.is_empty();
+                    self.stopped = true;
                 }
                 self.begin(spans)
             }
@@ -320,6 +324,7 @@ impl KafkaSource {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 tracing::debug!(target: "kafka", %error, reason, "an offset is not there");
                 (self.look_at_range, self.ask_at) = (true, Duration::ZERO);
+                self.stopped = true;
                 Ok(())
             }
             Some(Code::BadMessage | Code::BadCompression | Code::NotImplemented) => {
@@ -411,10 +416,11 @@ impl KafkaSource {
     fn next_event(&mut self) -> Option<SourceEvent> {
         let event = self.events.pop_front()?;
         if let SourceEvent::Records(chunk) = &event
-            && let Some(mark) = self.marks_to_come.pop_front()
+            && let Some(Some((partition, mark))) = self.marks_to_come.pop_front()
         {
-            self.marks.insert(chunk.partition, mark);
-            self.identity.handed_on(chunk.partition, mark);
+            debug_assert_eq!(partition, chunk.partition);
+            self.marks.insert(partition, mark);
+            self.identity.handed_on(partition, mark);
         }
         Some(event)
     }
@@ -424,7 +430,7 @@ impl KafkaSource {
         for (number, partition) in &mut self.partitions {
             if let Some((chunk, mark)) = partition.gathering.take(*number) {
                 self.events.push_back(SourceEvent::Records(chunk));
-                self.marks_to_come.push_back(mark);
+                self.marks_to_come.push_back(Some((*number, mark)));
             }
             if std::mem::take(&mut partition.say_at_end) {
                 let partition_number = *number;

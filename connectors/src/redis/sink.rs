@@ -259,21 +259,19 @@ impl Sink for RedisSink {
             return Ok(());
         }
         self.connect()?;
-        if self.progress.is_none() {
-            // Any answer will do: one that went away and came back is known when it is connected.
-            let answer = self.link.ask::<Value>(&cmd("PING"));
-            return match answer {
-                Err(failure) if !self.link.is_connected() => Err(failure.into_sink_error()),
-                _ => Ok(()),
-            };
-        }
-        let mut command = cmd("EXISTS");
-        command.arg(&self.progress_key);
-        let stands: bool = self.link.ask(&command).map_err(Failure::into_sink_error)?;
-        if stands {
-            Ok(())
-        } else {
-            Err(self.lost("the Redis server has lost the table's progress key"))
+        // Without progress any answer will do: one that went away and came back is known when it is
+        // connected.
+        let command = match self.progress {
+            Some(_) => cmd("EXISTS").arg(&self.progress_key).clone(),
+            None => cmd("PING"),
+        };
+        match self.link.ask::<Value>(&command) {
+            Ok(Value::Int(0)) => {
+                Err(self.lost("the Redis server has lost the table's progress key"))
+            }
+            Err(failure) if !self.link.is_connected() => Err(failure.into_sink_error()),
+            // A refusal is an answer too: accounts may have few rights.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

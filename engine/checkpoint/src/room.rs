@@ -38,7 +38,10 @@ pub fn take(bytes: usize) -> Vec<u8> {
             return kept.swap_remove(at).room;
         }
     }
-    Vec::with_capacity(bytes + bytes / 4)
+    let mut room = Vec::new();
+    // Where so much is not to be had at once, it grows.
+    let _ = room.try_reserve_exact(bytes + bytes / 4);
+    room
 }
 
 /// Takes back room whose bytes are not needed any more.
@@ -56,10 +59,16 @@ fn give(mut room: Vec<u8>) {
 
 /// A checkpoint is written: room that none has needed for a while is freed.
 pub(crate) fn age() {
+    let mut idle = Vec::new();
     kept().retain_mut(|kept| {
         kept.idle += 1;
+        if kept.idle > IDLE {
+            idle.push(std::mem::take(&mut kept.room));
+        }
         kept.idle <= IDLE
     });
+    // Freed here, where nobody waits for the lock.
+    drop(idle);
 }
 
 /// Bytes of memory that [`release`] would free at least.
@@ -70,7 +79,8 @@ pub fn bytes() -> u64 {
 
 /// Frees all room that is kept.
 pub fn release() {
-    kept().clear();
+    let all = std::mem::take(&mut *kept());
+    drop(all);
 }
 
 /// Bytes that are being written; their room is kept afterwards.

@@ -169,9 +169,11 @@ impl CheckpointStore {
         } = data;
         let header = envelope::header(Kind::Data, parts.iter().map(Vec::as_slice));
         parts.insert(0, header.to_vec());
-        self.storage
-            .put_parts(&self.path(&name.object(DATA)), parts)?;
+        let put = self
+            .storage
+            .put_parts(&self.path(&name.object(DATA)), parts);
         room::age();
+        put?;
         let mut object = envelope::begin();
         serde_json::to_writer_pretty(&mut object, manifest)
             .map_err(|error| StorageError(error.to_string()))?;

@@ -32,6 +32,17 @@ struct Round {
     answer: Receiver<Answer>,
 }
 
+/// A partition that has more to read and stands still.
+#[derive(Clone, Copy)]
+struct Standstill {
+    place: u64,
+    /// Rounds in a row.
+    rounds: u32,
+    /// After so many a new client is to read on. Twice as many each time: there may be no record, such
+    /// as between the last one and the end of a transaction, or the broker may be slow.
+    patience: u32,
+}
+
 /// The anchors, and when they are looked at.
 #[derive(Default)]
 pub(super) struct Identity {
@@ -39,11 +50,10 @@ pub(super) struct Identity {
     round: Option<Round>,
     /// When the next round begins.
     next_at: Option<Duration>,
-    /// Partitions that had more to read in the round before: their place and end.
-    behind: BTreeMap<u32, (u64, u64)>,
-    /// Those for which the client was replaced: there may be no record, such as between the last one
-    /// and the end of a transaction.
-    renewed: BTreeMap<u32, (u64, u64)>,
+    /// Partitions that had more to read in the round before.
+    behind: BTreeMap<u32, Standstill>,
+    /// Anchors that are not there any more, by their offset: they say nothing.
+    gone: BTreeMap<u32, u64>,
 }
 
 impl Identity {
@@ -55,6 +65,7 @@ impl Identity {
     /// What was read of a partition does not count any more.
     pub(super) fn forget(&mut self, partition: u32) {
         self.anchors.remove(&partition);
+        self.gone.remove(&partition);
         if let Some(round) = &mut self.round {
             round.asked.remove(&partition);
             round.next.remove(&partition);
@@ -94,7 +105,9 @@ impl KafkaSource {
             return Ok(());
         }
         self.identity.next_at = Some(now + interval);
-        let asked = self.identity.anchors.clone();
+        let mut asked = self.identity.anchors.clone();
+        let gone = &self.identity.gone;
+        asked.retain(|number, mark| gone.get(number) != Some(&mark.offset));
         let offsets = asked.iter().map(|(n, mark)| (*n, mark.offset)).collect();
         let numbers: Vec<u32> = places.keys().copied().collect();
         let config = self.config.clone();
@@ -127,14 +140,21 @@ impl KafkaSource {
             if !self.partitions.get(number).is_some_and(stands) {
                 continue;
             }
-            self.identity.behind.insert(*number, (*place, end));
-            let stood = before.get(number).is_some_and(|(then, _)| then == place);
-            if stood && self.identity.renewed.insert(*number, (*place, end)) != Some((*place, end))
-            {
+            let mut now = Standstill {
+                place: *place,
+                rounds: 0,
+                patience: 1,
+            };
+            if let Some(before) = before.get(number).filter(|before| before.place == *place) {
+                (now.rounds, now.patience) = (before.rounds + 1, before.patience);
+            }
+            if now.rounds >= now.patience {
+                (now.rounds, now.patience) = (0, now.patience.saturating_mul(2));
                 let topic = &self.config.topic;
                 tracing::debug!(target: "kafka", topic, number, place, end, "a new client reads on");
                 self.renew = true;
             }
+            self.identity.behind.insert(*number, now);
         }
     }
 
@@ -151,7 +171,10 @@ impl KafkaSource {
                 }
                 // Compacted or deleted by now; or the topic is another one and shorter than that,
                 // which the client does not always tell.
-                Some(None) => (self.look_at_range, self.ask_at) = (true, Duration::ZERO),
+                Some(None) => {
+                    self.identity.gone.insert(*number, mark.offset);
+                    (self.look_at_range, self.ask_at) = (true, Duration::ZERO);
+                }
                 _ => {}
             }
         }

@@ -115,6 +115,8 @@ impl KafkaSource {
             // All is there after all: the topic may have been made anew and have grown.
             let marks = self.marks.clone();
             self.unverified.extend(marks);
+        }
+        if !found && self.stopped {
             let places: Vec<(u32, u64)> = self
                 .partitions
                 .iter()
@@ -125,6 +127,7 @@ impl KafkaSource {
                 self.seek(number, position);
             }
         }
+        self.stopped = false;
         Ok(())
     }
 
@@ -146,6 +149,12 @@ impl KafkaSource {
         self.passed_over(number, next, next.saturating_sub(from), why);
         self.marks.remove(&number);
         self.identity.forget(number);
+        for to_come in &mut self.marks_to_come {
+            // What waits to be handed on is of the topic before.
+            if to_come.is_some_and(|(partition, _)| partition == number) {
+                *to_come = None;
+            }
+        }
         self.seek(number, next);
         Ok(())
     }
@@ -186,6 +195,8 @@ impl KafkaSource {
         let client = self.config.client.create_with_context(context.clone());
         let consumer: BaseConsumer<Context> = client.map_err(|error| source_error(&error))?;
         self.context = context;
+        self.ends.clear();
+        self.away_looks = 0;
         let before = std::mem::replace(&mut self.consumer, consumer);
         // It may take its time to end; nothing is to be waited for.
         let ending = std::thread::Builder::new().name("kafka-ending".to_owned());

@@ -396,6 +396,8 @@ impl SinkTask {
         if let Some(step) = self.tail.last_mut() {
             self.finisher.forget_all();
             step.refresh();
+            // It may be that no shard has anything to say to it.
+            self.state.tail_waits = true;
         }
     }
 
@@ -412,7 +414,10 @@ impl SinkTask {
     fn step(&mut self) -> Result<Poll, EngineError> {
         if !self.state.started {
             let gone = |other: &Receiver<()>| other.try_recv() == Err(TryRecvError::Disconnected);
-            if !self.after.iter().all(gone) && !self.give_up.load(Relaxed) {
+            let waits = !self.after.iter().all(gone) && !self.give_up.load(Relaxed);
+            // Whoever it waits for may be waiting for all others to have written.
+            self.rest.set(waits);
+            if waits {
                 return Ok(Poll::Idle(Some(BACK_OFF.0)));
             }
             if self.env.monotonic() < self.state.retry_at {

@@ -42,7 +42,7 @@ impl Rest {
         }
     }
 
-    /// It has written all, or it was told to write again.
+    /// It has written all or may not begin, or it writes.
     pub(super) fn set(&mut self, ended: bool) {
         if self.counted != ended {
             return;
