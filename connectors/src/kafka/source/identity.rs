@@ -96,12 +96,15 @@ impl KafkaSource {
             return Ok(());
         }
         let due = *self.identity.next_at.get_or_insert(now + interval);
+        if now < due {
+            return Ok(());
+        }
         let reads = |(number, known): (&u32, &Partition)| {
             let reads = !known.finished && !known.paused;
             reads.then_some((*number, known.position))
         };
         let places: BTreeMap<u32, u64> = self.partitions.iter().filter_map(reads).collect();
-        if now < due || places.is_empty() && self.identity.anchors.is_empty() {
+        if places.is_empty() && self.identity.anchors.is_empty() {
             return Ok(());
         }
         self.identity.next_at = Some(now + interval);
