@@ -75,7 +75,12 @@ impl MemorySink {
     /// Ends this sink's connection before, and those of owners before, with what the server has not
     /// come to of their writes.
     fn connect(&mut self) -> Result<(), SinkError> {
-        if self.shared.now() < self.outage || self.shared.death.strikes() {
+        let now = self.shared.now();
+        let down = self.shared.down.lock().unwrap();
+        let down = down
+            .as_ref()
+            .is_some_and(|(table, until)| *table == self.table.name && now < *until);
+        if down || now < self.outage || self.shared.death.strikes() {
             return Err(away());
         }
         if !self.connected && !without("fence") {

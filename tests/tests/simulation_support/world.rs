@@ -75,6 +75,8 @@ pub struct Shared {
     pub faults: AtomicU64,
     /// Most records that the source gives at once, less one.
     pub chunk: AtomicU64,
+    /// Until when the sink of one table is away.
+    pub down: Mutex<Option<(String, Duration)>>,
     /// The source is away.
     pub away: AtomicBool,
     /// Keyed tables.

@@ -438,6 +438,7 @@ impl Shard {
                 query.credit = crate::sink::CREDIT_ROWS;
             }
         }
+        self.renew_done();
         let sent = self.serve(true);
         for query in self.queries.values_mut() {
             let gone = query.handle.sink_gone.load(Relaxed);
@@ -455,8 +456,29 @@ impl Shard {
         } else {
             let wait = self.end_wait;
             self.end_wait = (wait * 2).min(END_WAIT_MAX);
-            Poll::Idle(Some(wait))
+            Poll::Idle(Some(self.look_every(wait)))
         }
+    }
+
+    /// A sink that has all waits until the others have: what it wrote must not expire meanwhile.
+    fn renew_done(&mut self) {
+        let now = self.env.monotonic();
+        for query in self.queries.values_mut().filter(|query| query.done) {
+            let source = self.sources.get_mut(&query.chain.source);
+            if let Some(source) = source
+                && !query.muted
+                && !query.handle.sink_gone.load(Relaxed)
+                && query.renew(&mut source.groups, source.time, now)
+            {
+                query.done = false;
+            }
+        }
+    }
+
+    /// How long it may do nothing: at most `wait`, and no longer than a time to live allows.
+    fn look_every(&self, wait: Duration) -> Duration {
+        let looks = self.queries.values().filter_map(QueryShard::look_every);
+        looks.fold(wait, Duration::min)
     }
 
     fn drain_timers(&mut self) -> Poll {
@@ -506,16 +528,10 @@ impl Shard {
                 let sent = self.serve(true);
                 let behind = self.sources.values().any(|source| source.time.behind);
                 let wait = if behind { COALESCE_BEHIND } else { STATS_EVERY };
-                let look = self
-                    .queries
-                    .values()
-                    .filter_map(QueryShard::look_every)
-                    .min();
-                let wait = look.map_or(wait, |look| wait.min(look));
                 if sent {
                     Poll::Ready
                 } else {
-                    Poll::Idle(Some(wait))
+                    Poll::Idle(Some(self.look_every(wait)))
                 }
             }
             Err(TryRecvError::Disconnected) => {

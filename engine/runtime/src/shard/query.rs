@@ -674,16 +674,19 @@ impl QueryShard {
     }
 
     /// Renews the ttls of all live values, in chunks as the sink takes them, where event time has
-    /// fallen so far behind the clock that they would expire. `now` is the monotonic time.
+    /// fallen so far behind the clock that they would expire: true then. `now` is the monotonic
+    /// time.
     pub fn renew(
         &mut self,
         groups: &mut [Option<WindowOperator>],
         time: SourceTime,
         now: Duration,
-    ) {
-        if self.chain.tail.is_empty() && self.finisher.renews_all(now, time.frontier) {
+    ) -> bool {
+        let due = self.chain.tail.is_empty() && self.finisher.renews_all(now, time.frontier);
+        if due {
             self.refresh(groups);
         }
+        due
     }
 
     /// Tells the sink that nothing follows.
