@@ -10,6 +10,7 @@
 //! <pipeline>/beat-<epoch>                a sign of life of its owner
 //! ```
 
+mod direct;
 pub mod envelope;
 pub mod lease;
 pub mod manifest;

@@ -1,5 +1,6 @@
 //! Objects in a local folder, S3, Google Cloud Storage or Azure.
 
+use crate::direct;
 use crate::room::Written;
 use crate::storage::{Storage, StorageError};
 use bytes::Bytes;
@@ -29,6 +30,8 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A folder or bucket.
 pub struct ObjectStorage {
     store: Arc<dyn ObjectStore>,
+    /// The same, where it is a folder.
+    folder: Option<LocalFileSystem>,
     runtime: tokio::runtime::Runtime,
     place: String,
 }
@@ -94,6 +97,7 @@ impl ObjectStorage {
         };
         Ok(Self {
             store: Arc::new(PrefixStore::new(store, prefix)),
+            folder: None,
             runtime,
             place: location.to_owned(),
         })
@@ -112,7 +116,8 @@ impl ObjectStorage {
             ))
         })?;
         Ok(Self {
-            store: Arc::new(store),
+            store: Arc::new(store.clone()),
+            folder: Some(store),
             runtime,
             place: path.to_owned(),
         })
@@ -135,10 +140,31 @@ impl ObjectStorage {
         })
     }
 
-    /// Writes an object that is made of `parts`; none of them is copied.
+    /// Writes an object to a folder past the system's cache. False where that does not go.
+    fn put_directly(
+        folder: &LocalFileSystem,
+        path: &Path,
+        parts: &[Vec<u8>],
+    ) -> object_store::Result<bool> {
+        let path = folder.path_to_filesystem(path)?;
+        direct::write(&path, parts).map_err(|error| object_store::Error::Generic {
+            store: "folder",
+            source: format!("{}: {error}", path.display()).into(),
+        })
+    }
+
+    /// Writes an object that is made of `parts`.
     fn put_with(&self, name: &str, parts: Vec<Vec<u8>>, mode: PutMode) -> object_store::Result<()> {
         let path = Path::from(name);
         let total: usize = parts.iter().map(Vec::len).sum();
+        if let Some(folder) = &self.folder
+            && total > PART_BYTES
+            && mode == PutMode::Overwrite
+            && Self::put_directly(folder, &path, &parts)?
+        {
+            parts.into_iter().map(Written::new).for_each(drop);
+            return Ok(());
+        }
         let owned = |part| Bytes::from_owner(Written::new(part));
         let parts = parts.into_iter().map(owned);
         self.wait(async {
