@@ -13,8 +13,10 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// The version that is written.
-pub const VERSION: u16 = 1;
+/// The latest version of the format.
+///
+/// 2: a manifest's entries of sources and queries have the pieces before the newest.
+pub const VERSION: u16 = 2;
 /// Bytes before the content.
 pub const HEADER: usize = 40;
 
@@ -29,6 +31,18 @@ pub enum Kind {
     Data = 2,
     /// A claim to write.
     Lease = 3,
+}
+
+impl Kind {
+    /// The version that objects of this kind are written in: the first one that has their layout, so
+    /// that earlier programs read what they can.
+    #[must_use]
+    pub const fn version(self) -> u16 {
+        match self {
+            Self::Manifest => VERSION,
+            Self::Data | Self::Lease => 1,
+        }
+    }
 }
 
 /// An object is not what it should be.

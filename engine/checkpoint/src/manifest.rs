@@ -57,8 +57,12 @@ pub struct SourceEntry {
     /// is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_ms: Option<i64>,
-    /// Times, idleness, memory of repeats.
+    /// Times, idleness, memory of repeats. Where that is not all of it, then what came since the
+    /// pieces before.
     pub scan: Piece,
+    /// In their order, a full save and the increments after it, up to `scan`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scan_before: Vec<Piece>,
     /// State that queries with the same key share.
     pub groups: Vec<GroupEntry>,
     /// The queries.
@@ -94,10 +98,36 @@ pub struct QueryEntry {
     pub group: Option<u32>,
     /// For each shard, the set that they are there.
     pub sets: Vec<u32>,
-    /// For each shard, the state that is its own.
+    /// For each shard, the state that is its own. Where that is not all of it, then what changed
+    /// since the pieces before.
     pub shards: Vec<Piece>,
+    /// For each shard, in their order, a full save and the increments after it, up to the one in
+    /// `shards`. Absent where that is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Vec<Piece>>,
     /// The state of its sink: operators over all shards, writes under way, the sink's own place.
     pub sink: Piece,
+}
+
+impl SourceEntry {
+    /// The pieces of its scan, oldest first.
+    pub fn scans(&self) -> impl Iterator<Item = &Piece> {
+        self.scan_before.iter().chain([&self.scan])
+    }
+}
+
+impl QueryEntry {
+    /// The pieces of one shard, oldest first.
+    pub fn shard(&self, number: usize) -> impl Iterator<Item = &Piece> {
+        let before = self.before.get(number).into_iter().flatten();
+        before.chain(self.shards.get(number))
+    }
+
+    /// All its own pieces.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        let before = self.before.iter().flatten();
+        before.chain(&self.shards).chain([&self.sink])
+    }
 }
 
 impl Manifest {
@@ -105,9 +135,8 @@ impl Manifest {
     pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
         self.sources.iter().flat_map(|source| {
             let groups = source.groups.iter().flat_map(|group| &group.shards);
-            let queries = source.queries.iter();
-            let of_queries = queries.flat_map(|query| query.shards.iter().chain([&query.sink]));
-            let all = std::iter::once(&source.scan).chain(groups.flatten());
+            let of_queries = source.queries.iter().flat_map(QueryEntry::pieces);
+            let all = source.scans().chain(groups.flatten());
             all.chain(of_queries)
         })
     }

@@ -34,6 +34,7 @@ fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
             bounded: true,
             lead_ms: Some(-3),
             scan,
+            scan_before: Vec::new(),
             groups: Vec::new(),
             queries: Vec::new(),
         }],

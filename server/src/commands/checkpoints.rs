@@ -185,8 +185,7 @@ fn text(name: Name, manifest: &Manifest) -> String {
 
 fn queries_of(source: &SourceEntry, table: &mut Table) {
     for query in &source.queries {
-        let own = query.shards.iter().chain([&query.sink]);
-        let own: u64 = own.map(|piece| piece.length).sum();
+        let own: u64 = query.pieces().map(|piece| piece.length).sum();
         table.add_row([
             &query.name,
             &source.name,

@@ -149,6 +149,30 @@ pub const CURRENT: &[Current] = &[
         nothing: &[],
     },
     Current {
+        table: "after_others",
+        columns: "k STRING, n BIGINT, c BIGINT, m BIGINT",
+        options: "'on-empty' = 'delete', 'state-ttl' = '1 h'",
+        select: "SELECT s, COUNT(*), COUNT(p), SUM(p) FROM ( \
+                   SELECT s, LAG(v) OVER (PARTITION BY k ORDER BY ts) AS p FROM events) \
+                 GROUP BY s",
+        expected: |rows, _| {
+            let mut rows = rows.to_vec();
+            rows.sort_by_key(|row| row.ts);
+            let mut before: BTreeMap<Option<&str>, Option<i64>> = BTreeMap::new();
+            for row in &mut rows {
+                row.v = before.insert(row.k, row.v).flatten();
+                row.k = row.s;
+            }
+            by_key(&rows, |rows| {
+                let p: Vec<i64> = rows.iter().filter_map(|row| row.v).collect();
+                let sum = (!p.is_empty()).then(|| p.iter().sum());
+                let count = |count: usize| Some(count as i64);
+                vec![("n", count(rows.len())), ("c", count(p.len())), ("m", sum)]
+            })
+        },
+        nothing: &[],
+    },
+    Current {
         table: "window_on_window",
         columns: "k STRING, c BIGINT, n BIGINT",
         options: "'on-empty' = 'delete'",

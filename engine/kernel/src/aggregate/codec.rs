@@ -219,16 +219,18 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Writes what `write` appends behind its length; [`Reader::sized`] reads it.
-pub fn put_sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+/// Writes what `write` appends behind its length, and returns what it gives; [`Reader::sized`]
+/// reads it.
+pub fn put_sized<T>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let at = out.len();
     put_u32(out, LONG);
-    write(out);
+    let given = write(out);
     let length = out.len() - at - size_of::<u32>();
     match short(length) {
         Some(length) => out[at..at + size_of::<u32>()].copy_from_slice(&length.to_le_bytes()),
         None => lengthen(out, at, length),
     }
+    given
 }
 
 /// Makes room for a length of 64 bits. What follows is moved once: 4 GiB at least, and seldom.

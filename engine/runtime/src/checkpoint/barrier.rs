@@ -33,7 +33,7 @@ pub enum Part {
         /// How far event times lay beyond their records' timestamps at most, milliseconds.
         lead_ms: Option<i64>,
         /// Times, idleness, repeats.
-        bytes: Vec<u8>,
+        saved: Saved,
     },
     /// A shard's state of one source.
     Shard {
@@ -41,9 +41,8 @@ pub enum Part {
         source: usize,
         /// The shard.
         shard: usize,
-        /// The window operators of key groups, by the group's number; with true where it is all of
-        /// the state, false where it is what has changed since the last barrier.
-        groups: BTreeMap<usize, (bool, Vec<u8>)>,
+        /// The window operators of key groups, by the group's number.
+        groups: BTreeMap<usize, Saved>,
         /// The queries that were there.
         queries: Vec<QueryPart>,
     },
@@ -64,5 +63,14 @@ pub struct QueryPart {
     /// The key group that its windows stand in, and the set that they are there.
     pub set: Option<(usize, u32)>,
     /// Its operators.
+    pub saved: Saved,
+}
+
+/// Saved state.
+#[derive(Debug)]
+pub struct Saved {
+    /// It is all of the state; else what has changed since the last barrier.
+    pub whole: bool,
+    /// The state.
     pub bytes: Vec<u8>,
 }

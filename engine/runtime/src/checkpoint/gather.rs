@@ -1,6 +1,6 @@
 //! Gathers what tasks save at one barrier, until it is a checkpoint.
 
-use super::barrier::{Part, QueryPart};
+use super::barrier::{Part, QueryPart, Saved};
 use crate::scan::program::QueryId;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::BTreeMap;
@@ -44,13 +44,13 @@ struct ScanPart {
     marks: BTreeMap<u32, RecordMark>,
     frontier: EventTime,
     lead_ms: Option<i64>,
-    bytes: Vec<u8>,
+    saved: Saved,
 }
 
 /// A shard's state of one source.
 #[derive(Debug)]
 struct ShardPart {
-    groups: BTreeMap<usize, (bool, Vec<u8>)>,
+    groups: BTreeMap<usize, Saved>,
     queries: Vec<QueryPart>,
 }
 
@@ -80,7 +80,7 @@ pub struct Gather {
     sinks: BTreeMap<QueryId, Vec<u8>>,
 }
 
-fn saved((partition, mark): (u32, Mark)) -> (u32, RecordMark) {
+fn marked((partition, mark): (u32, Mark)) -> (u32, RecordMark) {
     let Mark { offset, check } = mark;
     (partition, RecordMark { offset, check })
 }
@@ -134,14 +134,14 @@ impl Gather {
                 marks,
                 frontier,
                 lead_ms,
-                bytes,
+                saved,
             } => {
                 let scan = ScanPart {
                     offsets,
-                    marks: marks.into_iter().map(saved).collect(),
+                    marks: marks.into_iter().map(marked).collect(),
                     frontier,
                     lead_ms,
-                    bytes,
+                    saved,
                 };
                 self.scans.insert(source, scan);
             }
@@ -186,6 +186,10 @@ impl Gather {
                 let mut sources = before.sources.iter();
                 sources.find(|s| s.name == table.name && s.fingerprint == table.fingerprint)
             });
+            let scan_before = match earlier {
+                _ if scan.saved.whole => Vec::new(),
+                earlier => earlier?.scans().cloned().collect(),
+            };
             let entry = SourceEntry {
                 fingerprint: table.fingerprint,
                 name: table.name,
@@ -194,9 +198,10 @@ impl Gather {
                 offsets: scan.offsets,
                 marks: scan.marks,
                 frontier: (scan.frontier != NO_TIME).then_some(scan.frontier),
-                scan: data.add(scan.bytes),
+                scan: data.add(scan.saved.bytes),
+                scan_before,
                 groups: self.groups(id, earlier, &mut data)?,
-                queries: self.queries(id, &mut data)?,
+                queries: self.queries(id, earlier, &mut data)?,
             };
             manifest.sources.push(entry);
         }
@@ -212,8 +217,8 @@ impl Gather {
         let mut groups: BTreeMap<usize, Vec<Vec<Piece>>> = BTreeMap::new();
         for shard in 0..self.shards {
             let state = self.states.get_mut(&(source, shard))?;
-            for (group, (full, bytes)) in std::mem::take(&mut state.groups) {
-                let mut pieces = if full {
+            for (group, Saved { whole, bytes }) in std::mem::take(&mut state.groups) {
+                let mut pieces = if whole {
                     Vec::new()
                 } else {
                     let mut groups = earlier?.groups.iter();
@@ -234,7 +239,12 @@ impl Gather {
         Some(groups.into_iter().map(entry).collect())
     }
 
-    fn queries(&mut self, source: usize, data: &mut Data) -> Option<Vec<QueryEntry>> {
+    fn queries(
+        &mut self,
+        source: usize,
+        earlier: Option<&SourceEntry>,
+        data: &mut Data,
+    ) -> Option<Vec<QueryEntry>> {
         let mut by_query: BTreeMap<QueryId, Vec<QueryPart>> = BTreeMap::new();
         for shard in 0..self.shards {
             let state = self.states.get_mut(&(source, shard))?;
@@ -249,12 +259,29 @@ impl Gather {
             else {
                 continue;
             };
+            let mut before = vec![Vec::new(); self.shards];
+            for (shard, (pieces, part)) in before.iter_mut().zip(&parts).enumerate() {
+                if !part.saved.whole {
+                    let mut queries = earlier?.queries.iter();
+                    let Definition { name, fingerprint } = definition;
+                    let known =
+                        queries.find(|q| q.name == *name && q.fingerprint == *fingerprint)?;
+                    pieces.extend(known.shard(shard).cloned());
+                }
+            }
+            if before.iter().all(Vec::is_empty) {
+                before.clear();
+            }
             entries.push(QueryEntry {
                 name: definition.name.clone(),
                 fingerprint: definition.fingerprint,
                 group: parts.first()?.set.map(|(group, _)| group as u32),
                 sets: parts.iter().filter_map(|p| Some(p.set?.1)).collect(),
-                shards: parts.into_iter().map(|part| data.add(part.bytes)).collect(),
+                shards: parts
+                    .into_iter()
+                    .map(|part| data.add(part.saved.bytes))
+                    .collect(),
+                before,
                 sink: data.add(self.sinks.remove(&query)?),
             });
         }

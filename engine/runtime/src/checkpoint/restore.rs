@@ -113,12 +113,19 @@ impl Restore {
         self.loaded.piece(piece).map_err(bad)
     }
 
-    /// A source's time and repeats.
+    fn pieces<'a>(
+        &self,
+        pieces: impl Iterator<Item = &'a Piece>,
+    ) -> Result<Vec<&[u8]>, EngineError> {
+        pieces.map(|piece| self.piece(piece)).collect()
+    }
+
+    /// A source's time and repeats: a full save, and those of what came after it.
     ///
     /// # Errors
-    /// It does not lie in the checkpoint.
-    pub fn scan(&self, source: &SourceEntry) -> Result<&[u8], EngineError> {
-        self.piece(&source.scan)
+    /// They do not lie in the checkpoint.
+    pub fn scan(&self, source: &SourceEntry) -> Result<Vec<&[u8]>, EngineError> {
+        self.pieces(source.scans())
     }
 
     /// What a query's sink had.
@@ -181,8 +188,7 @@ impl Restore {
                 let mut saved: Vec<Vec<&[u8]>> = Vec::new();
                 for shard in &from {
                     let pieces = found.and_then(|known| known.shards.get(*shard));
-                    let pieces = pieces.into_iter().flatten();
-                    saved.push(pieces.map(|p| self.piece(p)).collect::<Result<_, _>>()?);
+                    saved.push(self.pieces(pieces.into_iter().flatten())?);
                 }
                 let specs: Vec<(SetId, SetSpec)> = members
                     .iter()
@@ -212,10 +218,9 @@ impl Restore {
             let chain = Arc::clone(&new.chain);
             let keeps = QueryShard::keeps(&chain);
             let mut query = QueryShard::new(new, set)?;
-            let saved: Vec<&[u8]> = from
+            let saved: Vec<Vec<&[u8]>> = from
                 .iter()
-                .filter_map(|shard| known.shards.get(*shard))
-                .map(|piece| self.piece(piece))
+                .map(|shard| self.pieces(known.shard(*shard)))
                 .collect::<Result<_, _>>()?;
             let division = Division::of(&chain, number, (old, shards))?;
             query.load(&saved, &division).map_err(bad)?;

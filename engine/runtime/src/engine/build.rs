@@ -76,7 +76,7 @@ pub(super) struct ScanRequest<'a> {
     /// Set for a reading of history: the query, and the live reading.
     pub(super) history: Option<(QueryId, Arc<SourceHandle>)>,
     /// Where it goes on from a checkpoint: its entry; times and repeats.
-    pub(super) saved: Option<(&'a SourceEntry, &'a [u8])>,
+    pub(super) saved: Option<(&'a SourceEntry, Vec<&'a [u8]>)>,
 }
 
 /// A sink task, before it is spawned.
@@ -302,11 +302,14 @@ impl State {
             .map_or(0, |(_, window)| micros(*window));
         let mut dedup = table.dedup.as_ref().map(|_| Dedup::new(dedup_window));
         let mut positions = BTreeMap::new();
-        if let Some((entry, bytes)) = saved {
-            let mut reader = tidewheel_kernel::aggregate::codec::Reader::new(bytes);
-            time.load(&mut reader, shared.env.monotonic())?;
-            if let Some(dedup) = &mut dedup {
-                dedup.load(&mut reader)?;
+        if let Some((entry, saves)) = saved {
+            for bytes in saves {
+                // Of the times the last ones count.
+                let mut reader = tidewheel_kernel::aggregate::codec::Reader::new(bytes);
+                time.load(&mut reader, shared.env.monotonic())?;
+                if let Some(dedup) = &mut dedup {
+                    dedup.load(&mut reader)?;
+                }
             }
             for (partition, offset) in &entry.offsets {
                 handle.handed_on(*partition, *offset);

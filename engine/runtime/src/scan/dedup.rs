@@ -55,6 +55,8 @@ pub struct Dedup {
     /// What readings of history have seen that joined this one. They are asked, not copied, so that
     /// a join takes no time, and go once the watermark has passed all that is in them.
     joined: Vec<Dedup>,
+    /// What came since the last save; `None`: the next one is whole.
+    fresh: Option<Vec<(u128, EventTime)>>,
 }
 
 impl Dedup {
@@ -67,6 +69,7 @@ impl Dedup {
             table: HashTable::new(),
             buckets: BTreeMap::new(),
             joined: Vec::new(),
+            fresh: None,
         }
     }
 
@@ -74,6 +77,7 @@ impl Dedup {
     pub fn join(&mut self, mut other: Dedup) {
         self.joined.append(&mut other.joined);
         self.joined.push(other);
+        self.fresh = None;
     }
 
     fn remembers(&self, key: u128, watermark: EventTime) -> bool {
@@ -98,6 +102,14 @@ impl Dedup {
                 .insert_unique(hash, (key, time), |entry| entry.0 as u64);
         }
         self.note(key, time);
+        if let Some(fresh) = &mut self.fresh {
+            if fresh.len() < self.table.len() {
+                fresh.push((key, time));
+            } else {
+                // All is no more than that.
+                self.fresh = None;
+            }
+        }
         true
     }
 
@@ -130,22 +142,35 @@ impl Dedup {
     }
 
     /// How many bytes [`Self::save`] appends.
-    pub fn saved_bytes(&self) -> usize {
-        size_of::<u64>() + self.len() * KEY_BYTES
+    pub fn saved_bytes(&self, full: bool) -> usize {
+        let fresh = self.fresh.as_ref().filter(|_| !full);
+        size_of::<u64>() + fresh.map_or(self.len(), Vec::len) * KEY_BYTES
     }
 
-    /// Appends all keys, for checkpoints.
-    pub fn save(&mut self, out: &mut Vec<u8>) {
-        put_u64(out, self.len() as u64);
-        out.reserve(self.len() * KEY_BYTES);
-        let joined = self.joined.iter().flat_map(|other| &other.table);
-        for (key, time) in self.table.iter().chain(joined) {
+    /// Appends keys, for checkpoints: all where it is to be `full` or no save was before, else those
+    /// that came since. True if it was all.
+    pub fn save(&mut self, full: bool, out: &mut Vec<u8>) -> bool {
+        out.reserve(self.saved_bytes(full));
+        let put = |out: &mut Vec<u8>, (key, time): &(u128, EventTime)| {
             out.extend_from_slice(&key.to_le_bytes());
             put_i64(out, *time);
+        };
+        let mut fresh = self.fresh.take().filter(|_| !full);
+        let whole = fresh.is_none();
+        if let Some(fresh) = &mut fresh {
+            put_u64(out, fresh.len() as u64);
+            fresh.drain(..).for_each(|entry| put(out, &entry));
+        } else {
+            put_u64(out, self.len() as u64);
+            let joined = self.joined.iter().flat_map(|other| &other.table);
+            let all = self.table.iter().chain(joined);
+            all.for_each(|entry| put(out, entry));
         }
+        self.fresh = Some(fresh.unwrap_or_default());
+        whole
     }
 
-    /// Takes what [`Self::save`] wrote.
+    /// Takes what [`Self::save`] wrote; of several saves one after the other, in any order.
     ///
     /// # Errors
     /// The bytes are something else.
@@ -217,6 +242,55 @@ mod tests {
     }
 
     #[test]
+    fn saves_of_what_came_since_hold_all_together() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let mut increments = 0;
+        for _ in 0..50 {
+            let window = random.i64(50..2_000);
+            let (mut one, mut watermark) = (Dedup::new(window), 0);
+            let mut saves: Vec<Vec<u8>> = Vec::new();
+            for _ in 0..2_000 {
+                watermark += random.i64(0..3);
+                let (key, time) = (
+                    u128::from(random.u16(..500)),
+                    watermark + random.i64(-50..60),
+                );
+                one.insert(key, time, watermark);
+                if random.u8(..10) == 0 {
+                    one.expire(watermark);
+                }
+                if random.u8(..30) > 0 {
+                    continue;
+                }
+                let full = random.u8(..10) == 0;
+                let (mut bytes, wanted) = (Vec::new(), one.saved_bytes(full));
+                if one.save(full, &mut bytes) {
+                    saves.clear();
+                } else {
+                    increments += 1;
+                }
+                assert_eq!(bytes.len(), wanted);
+                saves.push(bytes);
+                let mut other = Dedup::new(window);
+                for bytes in &saves {
+                    other.load(&mut Reader::new(bytes)).expect("loads");
+                }
+                for key in 0..500 {
+                    assert_eq!(
+                        one.remembers(key, watermark),
+                        other.remembers(key, watermark)
+                    );
+                }
+                if random.bool() {
+                    one = other;
+                    saves.clear();
+                }
+            }
+        }
+        assert!(increments > 100);
+    }
+
+    #[test]
     fn what_joined_is_remembered_as_if_it_had_been_seen_here() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..50 {
@@ -244,7 +318,8 @@ mod tests {
                     600 => {
                         live.join(std::mem::replace(&mut history, Dedup::new(window)));
                         let mut bytes = Vec::new();
-                        live.save(&mut bytes);
+                        // All of it, though what came since a save would be less.
+                        assert!(live.save(random.bool(), &mut bytes));
                         if random.bool() {
                             live = Dedup::new(window);
                             live.load(&mut Reader::new(&bytes)).expect("loads");

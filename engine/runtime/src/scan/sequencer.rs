@@ -6,6 +6,7 @@ use super::partition::TableTime;
 use super::program::ScanProgram;
 use super::reader::ReaderMessage;
 use super::worker::{Output, Prepared};
+use crate::checkpoint::barrier::Saved;
 use crate::checkpoint::{Barrier, Part};
 use crate::error::EngineError;
 use crate::shard::message::{ShardMessage, SourceRows, SourceTime};
@@ -162,19 +163,19 @@ impl Sequencer {
 
     /// Saves what this task holds, and passes the barrier on.
     fn barrier(&mut self, barrier: &Barrier, marks: BTreeMap<u32, Mark>) -> Poll {
-        let repeats = self.dedup.as_ref().map_or(0, Dedup::saved_bytes);
+        let full = barrier.full;
+        let repeats = self.dedup.as_ref().map_or(0, |d| d.saved_bytes(full));
         let mut bytes = room::take(repeats);
         self.time.save(&mut bytes);
-        if let Some(dedup) = &mut self.dedup {
-            dedup.save(&mut bytes);
-        }
+        let dedup = self.dedup.as_mut();
+        let whole = dedup.is_none_or(|dedup| dedup.save(full, &mut bytes));
         let part = Part::Scan {
             source: self.source,
             offsets: self.positions.clone(),
             marks,
             frontier: self.time.frontier(),
             lead_ms: self.handle.lead_ms(),
-            bytes,
+            saved: Saved { whole, bytes },
         };
         let side = match &self.bad_rows {
             BadRowPolicy::Send(table) => Some(table),

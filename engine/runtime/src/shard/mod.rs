@@ -13,7 +13,7 @@ pub mod save;
 pub mod step;
 pub mod written;
 
-use crate::checkpoint::barrier::{Barrier, Part, QueryPart};
+use crate::checkpoint::barrier::{Barrier, Part, QueryPart, Saved};
 use crate::checkpoint::gate::Reached;
 use crate::error::EngineError;
 use crate::scan::bad::SideRow;
@@ -26,7 +26,7 @@ use crate::task::{Poll, Task, wait_for, wait_for_either};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use message::{Feedback, ShardMessage, SourceRows, SourceTime};
 use query::{First, HandOver, NewQuery, QueryShard};
-use save::Room;
+use save::{Room, save};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -227,14 +227,10 @@ impl Shard {
         for (number, operator) in known.groups.iter_mut().enumerate() {
             let Some(operator) = operator else { continue };
             let room = known.rooms.entry(number).or_default();
-            let saved = room.fill(operator.stats().state_bytes, |bytes| {
-                if !barrier.full {
-                    return operator.save_changed(bytes);
-                }
-                operator.save(bytes);
-                true
+            let (whole, bytes) = room.fill(operator.stats().state_bytes, |bytes| {
+                save!(operator, barrier.full, bytes)
             });
-            groups.insert(number, saved);
+            groups.insert(number, Saved { whole, bytes });
         }
         let is_there = |query: &QueryShard| {
             query.chain.source == source && !query.handle.sink_gone.load(Relaxed)
@@ -246,7 +242,7 @@ impl Shard {
             .map(|query| {
                 let mut room = query.room;
                 let memory = query.stats().iter().map(|stats| stats.state_bytes).sum();
-                let ((), bytes) = room.fill(memory, |bytes| query.save(bytes));
+                let (whole, bytes) = room.fill(memory, |bytes| query.save(barrier.full, bytes));
                 query.room = room;
                 QueryPart {
                     query: query.id,
@@ -254,7 +250,7 @@ impl Shard {
                         First::Set { group, set } => Some((*group, set.0)),
                         _ => None,
                     },
-                    bytes,
+                    saved: Saved { whole, bytes },
                 }
             })
             .collect();

@@ -42,53 +42,74 @@ impl Room {
     }
 }
 
+/// Appends an operator's state: all of it, or where it may be less what changed since the last
+/// save. True if it was all.
+macro_rules! save {
+    ($operator:expr, $full:expr, $out:expr) => {
+        if $full {
+            $operator.save($out);
+            true
+        } else {
+            $operator.save_changed($out)
+        }
+    };
+}
+pub(super) use save;
+
 impl QueryShard {
-    /// Appends the state of the operators that are the query's own.
-    pub fn save(&mut self, out: &mut Vec<u8>) {
+    /// Appends the state of the operators that are the query's own: all of it where it is to be
+    /// `full`, else what changed since the last save, as far as operators can tell. True if it
+    /// was all.
+    pub fn save(&mut self, full: bool, out: &mut Vec<u8>) -> bool {
         put_i64(out, self.skip_until.unwrap_or(NONE));
-        put_sized(out, |out| match &mut self.first {
-            First::None | First::Set { .. } => {}
-            First::Group(operator) => operator.save(out),
-            First::Latest(operator) => operator.save(out),
-            First::Over(operator) => operator.save(out),
+        let mut whole = put_sized(out, |out| match &mut self.first {
+            First::None | First::Set { .. } => true,
+            First::Group(operator) => save!(operator, full, out),
+            First::Latest(operator) => save!(operator, full, out),
+            First::Over(operator) => save!(operator, full, out),
         });
         put_count(out, self.rest.len());
         for step in &mut self.rest {
-            put_sized(out, |out| step.save(out));
+            whole &= put_sized(out, |out| step.save(full, out));
         }
+        whole
     }
 
     /// Takes what [`Self::save`] wrote in each of the shards that there were, as far as it is this
-    /// shard's.
+    /// shard's: for each a save that was all, and those after it, in their order.
     ///
     /// # Errors
     /// The bytes are something else.
-    pub fn load(&mut self, saved: &[&[u8]], division: &Division) -> Result<(), StateError> {
+    pub fn load(&mut self, saved: &[Vec<&[u8]>], division: &Division) -> Result<(), StateError> {
         let chain = Arc::clone(&self.chain);
         let places = |step: usize| chain.route_in_keys.get(step).map_or(&[][..], Vec::as_slice);
-        let mut steps: Vec<Vec<&[u8]>> = vec![Vec::new(); self.rest.len()];
-        for bytes in saved {
-            let mut reader = Reader::new(bytes);
-            let skip_until = reader.i64()?;
-            self.skip_until = (skip_until != NONE).then_some(skip_until);
-            let own = reader.bytes()?;
+        let mut steps: Vec<Vec<Vec<&[u8]>>> = vec![Vec::new(); self.rest.len()];
+        for saves in saved {
+            let mut own = Vec::new();
+            steps.iter_mut().for_each(|step| step.push(Vec::new()));
+            for bytes in saves {
+                let mut reader = Reader::new(bytes);
+                let skip_until = reader.i64()?;
+                self.skip_until = (skip_until != NONE).then_some(skip_until);
+                own.push(reader.bytes()?);
+                if reader.count(4)? != steps.len() {
+                    return Err(StateError("it has another number of steps".to_owned()));
+                }
+                for of_shard in steps.iter_mut().filter_map(|step| step.last_mut()) {
+                    of_shard.push(reader.bytes()?);
+                }
+            }
             let share = division.share(places(0));
             match &mut self.first {
                 First::None | First::Set { .. } => {}
-                First::Group(operator) => operator.load(&[own], &share)?,
-                First::Latest(operator) => operator.load(&[own], &share)?,
+                First::Group(operator) => operator.load(&own, &share)?,
+                First::Latest(operator) => operator.load(&own, &share)?,
                 First::Over(operator) => {
                     let step = chain.steps.first().ok_or_else(no_step)?;
                     let encoder = StepState::identity_encoder(step)
                         .map_err(|error| StateError(error.to_string()))?;
-                    operator.load(&[own], &encoder, &share)?;
+                    operator.load(&own, &encoder, &share)?;
                 }
-            }
-            if reader.count(4)? != steps.len() {
-                return Err(StateError("it has another number of steps".to_owned()));
-            }
-            for step in &mut steps {
-                step.push(reader.bytes()?);
             }
         }
         for (at, (step, saved)) in self.rest.iter_mut().zip(&steps).enumerate() {

@@ -3,6 +3,7 @@
 use super::differ::Differ;
 use super::message::SourceTime;
 use super::rows::{Delta, Fate, Upserts, is_one_row_a_key, run, upserts};
+use super::save::save;
 use crate::error::EngineError;
 use crate::plan::{Keyed, Step};
 use crate::stats::{Stats, add};
@@ -508,55 +509,62 @@ impl StepState {
         }
     }
 
-    /// Appends the step's state, for checkpoints.
-    pub fn save(&mut self, out: &mut Vec<u8>) {
+    /// Appends the step's state, for checkpoints: all of it where it is to be `full`, else what
+    /// changed since the last save, as far as its parts can tell. True if it was all.
+    pub fn save(&mut self, full: bool, out: &mut Vec<u8>) -> bool {
         put_i64(out, self.watermark);
         put_i64(out, self.frontier);
-        if let Some(differ) = &self.differ {
-            differ.save(out);
+        let mut whole = true;
+        if let Some(differ) = &mut self.differ {
+            whole &= differ.save(full, out);
         }
-        match &mut self.operator {
-            Operator::Window(operator, _) => operator.save(out),
-            Operator::Group(operator) => operator.save(out),
-            Operator::Latest(operator) => operator.save(out),
-            Operator::TopN(operator) => operator.save(out),
-            Operator::Over(operator) => operator.save(out),
-        }
+        whole &= match &mut self.operator {
+            Operator::Window(operator, _) => save!(operator, full, out),
+            Operator::Group(operator) => save!(operator, full, out),
+            Operator::Latest(operator) => save!(operator, full, out),
+            Operator::TopN(operator) => save!(operator, full, out),
+            Operator::Over(operator) => save!(operator, full, out),
+        };
+        whole
     }
 
-    /// Takes what [`Self::save`] wrote in `saved`: one for each shard that there was. `below` is the
-    /// share of the keys of the step below that is this shard's, `share` that of its own.
+    /// Takes what [`Self::save`] wrote in `saved`: for each shard that there was, a save that was all
+    /// and those after it, in their order. `below` is the share of the keys of the step below that
+    /// is this shard's, `share` that of its own.
     ///
     /// # Errors
     /// The bytes are something else.
     pub fn load(
         &mut self,
-        saved: &[&[u8]],
+        saved: &[Vec<&[u8]>],
         below: &Share<'_>,
         share: &Share<'_>,
     ) -> Result<(), StateError> {
-        let mut operators = Vec::new();
-        for (number, bytes) in saved.iter().enumerate() {
-            let mut reader = Reader::new(bytes);
-            let watermark = reader.i64()?;
+        let mut chains = Vec::new();
+        for (number, saves) in saved.iter().enumerate() {
+            let mut readers: Vec<Reader<'_>> = saves.iter().map(|save| Reader::new(save)).collect();
+            let mut times = (NO_TIME, NO_TIME);
+            for reader in &mut readers {
+                times = (reader.i64()?, reader.i64()?);
+            }
+            let (watermark, frontier) = times;
             self.watermark = if number == 0 {
                 watermark
             } else {
                 self.watermark.min(watermark)
             };
-            self.frontier = self.frontier.max(reader.i64()?);
+            self.frontier = self.frontier.max(frontier);
             if let Some(differ) = &mut self.differ {
-                differ.load(&mut reader, |identities| match &self.below {
+                differ.load(&mut readers, |identities| match &self.below {
                     Some(identity) => identity.choose(below, identities),
                     None => Ok(vec![true; identities.len()]),
                 })?;
             }
-            operators.push(&bytes[reader.used()..]);
+            chains.push(readers.iter().map(Reader::rest).collect::<Vec<_>>());
         }
         if let Operator::Window(operator, set) = &mut self.operator {
             let encoder = KeyEncoder::new(self.encoder.types())
                 .map_err(|error| StateError(error.to_string()))?;
-            let chains: Vec<Vec<&[u8]>> = operators.iter().map(|bytes| vec![*bytes]).collect();
             let spec = window_set(&self.step.keyed)
                 .ok_or_else(|| StateError("not a window".to_owned()))?;
             let (restored, sets) =
@@ -565,13 +573,13 @@ impl StepState {
             *set = sets.first().copied().unwrap_or(*set);
             return Ok(());
         }
-        for bytes in operators {
+        for chain in chains {
             match &mut self.operator {
                 Operator::Window(..) => {}
-                Operator::Group(operator) => operator.load(&[bytes], share)?,
-                Operator::Latest(operator) => operator.load(&[bytes], share)?,
-                Operator::TopN(operator) => operator.load(&[bytes], share)?,
-                Operator::Over(operator) => operator.load(&[bytes], &self.encoder, share)?,
+                Operator::Group(operator) => operator.load(&chain, share)?,
+                Operator::Latest(operator) => operator.load(&chain, share)?,
+                Operator::TopN(operator) => operator.load(&chain, share)?,
+                Operator::Over(operator) => operator.load(&chain, &self.encoder, share)?,
             }
         }
         Ok(())

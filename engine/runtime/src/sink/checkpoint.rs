@@ -243,7 +243,7 @@ impl SinkTask {
         }
         for step in &mut self.tail {
             let mut bytes = Vec::new();
-            step.save(&mut bytes);
+            step.save(true, &mut bytes);
             saved.tail.push(bytes);
         }
         if self.can_hurry() {

@@ -179,7 +179,7 @@ impl SinkTask {
                 return Err(StateError("it has another number of steps".to_owned()));
             }
             for (step, bytes) in self.tail.iter_mut().zip(&saved.tail) {
-                step.load(&[bytes], &Share::all(), &Share::all())?;
+                step.load(&[vec![bytes]], &Share::all(), &Share::all())?;
             }
         }
         if self.chain.current && !self.tail.is_empty() {
