@@ -1,7 +1,7 @@
 //! The statements of the simulations, and what is compared at their ends.
 
 use super::Row;
-use super::oracle::{CURRENT, Table};
+use super::oracle::{CURRENT, Current, Table};
 use super::world::{Memory, Shared};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::datasource::MemTable;
@@ -250,22 +250,27 @@ pub fn written(query: &PerWindow, shared: &Shared) -> Vec<String> {
 
 /// Compares the current values with those at the frontier that the engine has reached.
 pub fn check_current(shared: &Shared, rows: &[Row], frontier: i64, what: &str) {
-    for query in CURRENT {
-        let mut expected: Table = (query.expected)(rows, frontier);
-        // A row of NULLs looks like none.
-        expected.retain(|_, row| !row.is_empty());
-        let mut found = shared.visible(query.table);
-        if !query.nothing.is_empty() {
-            let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-            let nothing: BTreeMap<String, String> = query.nothing.iter().map(text).collect();
-            // Of a row over nothing, columns that had not changed may have expired.
-            found.retain(|_, row| {
-                row.iter()
-                    .any(|(name, value)| nothing.get(name) != Some(value))
-            });
-        }
-        assert_eq!(found, expected, "{what}: {} at {frontier}", query.table);
+    CURRENT
+        .iter()
+        .for_each(|query| check_table(query, shared, rows, frontier, what));
+}
+
+/// The same for one query.
+pub fn check_table(query: &Current, shared: &Shared, rows: &[Row], frontier: i64, what: &str) {
+    let mut expected: Table = (query.expected)(rows, frontier);
+    // A row of NULLs looks like none.
+    expected.retain(|_, row| !row.is_empty());
+    let mut found = shared.visible(query.table);
+    if !query.nothing.is_empty() {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let nothing: BTreeMap<String, String> = query.nothing.iter().map(text).collect();
+        // Of a row over nothing, columns that had not changed may have expired.
+        found.retain(|_, row| {
+            row.iter()
+                .any(|(name, value)| nothing.get(name) != Some(value))
+        });
     }
+    assert_eq!(found, expected, "{what}: {} at {frontier}", query.table);
 }
 
 pub fn registry(shared: &Arc<Shared>) -> Registry {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tidewheel_checkpoint::{MemoryStorage, Storage, StorageError};
 
 pub struct SimulatedStorage {
-    inner: MemoryStorage,
+    pub inner: MemoryStorage,
     random: Mutex<fastrand::Rng>,
     /// Per mille of calls that fail.
     pub faults: AtomicU64,
