@@ -16,10 +16,10 @@ use simulation_support::world::{Record, Shared, SimulatedEnv};
 use simulation_support::{Row, SCRIPT, script};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tidewheel_checkpoint::lease::Owner;
-use tidewheel_checkpoint::{CheckpointStore, Lease, Storage};
+use tidewheel_checkpoint::{CheckpointStore, Lease, Manifest, Storage};
 use tidewheel_core::{Env, SourceText};
 use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
 use tidewheel_runtime::status::QueryState;
@@ -39,6 +39,9 @@ const STEPS_MAX: usize = 20_000_000;
 fn clock_error(random: &mut fastrand::Rng) -> i64 {
     random.i64(-20_000..20_000)
 }
+
+/// Checkpoints that held increments of queries' own state, and of a source's.
+static INCREMENTS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,7 @@ impl World {
     fn new(seed: u64, kind: Kind) -> (Self, Vec<Row>) {
         let mut random = fastrand::Rng::with_seed(seed);
         let (rows, mut records) = script(&mut random);
+        repeat_some(&mut random, &mut records);
         break_some(&mut random, &mut records);
         let shared = Shared::new(random.u64(..), records);
         let registry = registry(&shared);
@@ -239,6 +243,22 @@ impl World {
     }
 }
 
+/// Sends some records again, somewhere and soon after.
+fn repeat_some(random: &mut fastrand::Rng, partitions: &mut [VecDeque<Record>]) {
+    for _ in 0..random.usize(0..20) {
+        let from = &partitions[random.usize(0..partitions.len())];
+        if from.is_empty() {
+            continue;
+        }
+        let mut record = from[random.usize(0..from.len())].clone();
+        let later = record.at + Duration::from_millis(random.u64(0..60_000));
+        record.at = later.min(Duration::from_secs(SCRIPT as u64));
+        let into = random.usize(0..partitions.len());
+        let place = partitions[into].partition_point(|other| other.at <= record.at);
+        partitions[into].insert(place, record);
+    }
+}
+
 /// Puts records between the others that nobody can read.
 fn break_some(random: &mut fastrand::Rng, partitions: &mut [VecDeque<Record>]) {
     for _ in 0..random.usize(0..20) {
@@ -318,6 +338,7 @@ fn run(seed: u64, kind: Kind) {
             world.shared.appended.lock().expect("no panic").clear();
         }
     };
+    count_increments(&world.storage);
     world.shared.death.chance.store(0, Relaxed);
     world.shared.death.dead.store(false, Relaxed);
     assert!(
@@ -351,6 +372,29 @@ fn run(seed: u64, kind: Kind) {
     }
 }
 
+fn count_increments(storage: &SimulatedStorage) {
+    let objects = storage.inner.objects.lock();
+    for (_, object) in objects
+        .iter()
+        .filter(|(name, _)| name.contains("manifest-"))
+    {
+        let Ok(text) =
+            tidewheel_checkpoint::envelope::open(tidewheel_checkpoint::Kind::Manifest, object)
+        else {
+            continue;
+        };
+        let manifest: Manifest = serde_json::from_slice(text).expect("a manifest");
+        let mut queries = manifest.sources.iter().flat_map(|source| &source.queries);
+        let of_queries = queries.any(|query| !query.before.is_empty());
+        let of_sources = manifest
+            .sources
+            .iter()
+            .any(|source| !source.scan_before.is_empty());
+        INCREMENTS[0].fetch_add(usize::from(of_queries), Relaxed);
+        INCREMENTS[1].fetch_add(usize::from(of_sources), Relaxed);
+    }
+}
+
 fn run_all(test: &str, kind: Kind, default: u64) {
     for seed in seeds(default) {
         let outcome = std::panic::catch_unwind(|| run(seed, kind));
@@ -359,6 +403,11 @@ fn run_all(test: &str, kind: Kind, default: u64) {
             "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
              --test crash {test}"
         );
+    }
+    if seeds(default).len() > 10 {
+        for count in &INCREMENTS {
+            assert!(count.load(Relaxed) > 0, "nothing was saved by increments");
+        }
     }
 }
 

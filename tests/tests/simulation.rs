@@ -12,7 +12,7 @@ use simulation_support::oracle::{CURRENT, by_key, count_and_max, inside, last_ho
 use simulation_support::statements::{
     PER_WINDOW, TTL_SECONDS, batch, check_current, registry, seeds, statements, written,
 };
-use simulation_support::world::{Shared, SimulatedEnv};
+use simulation_support::world::{BEGIN, Record, Shared, SimulatedEnv};
 use simulation_support::{SCRIPT, script};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -129,4 +129,62 @@ fn live_values_are_right_while_time_runs_and_while_it_stands_still() {
         false,
         12,
     );
+}
+
+/// An inner window stays open for late rows as long as the outer one can hold them; so what it said
+/// before has to be known that long, or it counts twice.
+#[test]
+fn a_late_row_of_an_inner_window_replaces_what_the_outer_one_had_of_it() {
+    // The times of rows after the start, and when they come, seconds.
+    let rows = [(5, 10), (200, 200), (400, 400), (30, 410), (420, 420)];
+    let record = |(ts, at): (i64, u64)| {
+        let mut time = String::new();
+        tidewheel_core::text::write_time(&mut time, (BEGIN + ts * 1_000) * 1_000);
+        let text = serde_json::json!({ "k": "a", "v": ts, "ts": time }).to_string();
+        let at = Duration::from_secs(at);
+        Record { at, text }
+    };
+    let shared = Shared::new(1, vec![rows.into_iter().map(record).collect()]);
+    let registry = registry(&shared);
+    let text = "CREATE TABLE events (k STRING, v BIGINT, ts TIMESTAMP(3), \
+         WATERMARK FOR ts AS ts) WITH ('connector' = 'memory', 'format' = 'json');\n\
+         CREATE VIEW minutes AS SELECT k, window_time AS ts, COUNT(*) AS n, SUM(v) AS v \
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
+         GROUP BY k, window_start, window_end, window_time;\n\
+         CREATE TABLE hour (k STRING, minutes BIGINT, n BIGINT, v BIGINT, \
+         PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'memory');\n\
+         INSERT INTO hour SELECT k, COUNT(*), SUM(n), SUM(v) \
+         FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) \
+         GROUP BY k, window_start, window_end;\n\
+         CREATE TABLE everyone (a STRING, minutes BIGINT, n BIGINT, v BIGINT, \
+         PRIMARY KEY (a) NOT ENFORCED) WITH ('connector' = 'memory');\n\
+         INSERT INTO everyone SELECT 'all', COUNT(*), SUM(n), SUM(v) \
+         FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) \
+         GROUP BY window_start, window_end;";
+    let source = Arc::new(SourceText {
+        name: "late.sql".to_owned(),
+        text: text.to_owned(),
+    });
+    let program = compile(&[source], &CompileContext::new(&registry))
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
+    let simulation = Arc::new(Simulation::new(1));
+    let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;
+    let engine = Engine::start(&program, &env, executor, &RunOptions::default()).expect("starts");
+    let done = simulation.run(STEPS_MAX, |wait| {
+        shared.pass(wait.max(Duration::from_millis(20)));
+        if shared.now() > Duration::from_secs(430) {
+            engine.stop();
+        }
+    });
+    assert!(done && engine.errors().is_empty(), "{:?}", engine.errors());
+    let of = |values: [(&str, &str); 3]| {
+        let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        values.map(text).into_iter().collect()
+    };
+    // Minutes 0, 3, 6 and 7; the first one has the late row.
+    let values = of([("minutes", "4"), ("n", "5"), ("v", "1055")]);
+    for (table, key) in [("hour", "a"), ("everyone", "all")] {
+        assert_eq!(shared.visible(table).get(key), Some(&values), "{table}");
+    }
 }

@@ -115,10 +115,7 @@ fn write_the_state() {
             lines.push(json!({ "partition": number, "at": at, "text": text }).to_string());
         }
     }
-    let text = statements(true, 3_600).replace(
-        "'bounded' = 'true'",
-        "'bounded' = 'true', 'dedup.key' = 'ts', 'dedup.window' = '5 min'",
-    );
+    let text = statements(true, 3_600);
     let shared = Shared::new(1, partitions);
     let storage = Arc::new(SimulatedStorage::new(1, &shared.death));
     let (engine, simulation) = start(&text, &shared, &storage, 2);

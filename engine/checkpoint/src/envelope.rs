@@ -93,7 +93,7 @@ pub fn header<'a>(kind: Kind, content: impl Iterator<Item = &'a [u8]> + Clone) -
     let length: u64 = content.clone().map(|part| part.len() as u64).sum();
     let mut header = [0; HEADER];
     header[0..8].copy_from_slice(MAGIC);
-    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    header[8..10].copy_from_slice(&kind.version().to_le_bytes());
     header[10] = kind as u8;
     header[16..24].copy_from_slice(&length.to_le_bytes());
     let sum = checksum(&header, content);
@@ -179,6 +179,15 @@ mod tests {
         #[test]
         fn any_bytes_are_refused(bytes: Vec<u8>) {
             prop_assert!(open(Kind::Manifest, &bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn each_kind_is_of_the_first_version_that_has_its_layout() {
+        for (kind, version) in [(Kind::Manifest, 2), (Kind::Data, 1), (Kind::Lease, 1)] {
+            let object = seal(kind, begin());
+            assert_eq!(object[8..10], [version, 0]);
+            assert_eq!(open(kind, &object), Ok(&[][..]));
         }
     }
 

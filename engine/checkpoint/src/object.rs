@@ -153,13 +153,20 @@ impl ObjectStorage {
         })
     }
 
-    /// Writes an object that is made of `parts`.
-    fn put_with(&self, name: &str, parts: Vec<Vec<u8>>, mode: PutMode) -> object_store::Result<()> {
+    /// Writes an object that is made of `parts`; a large one past the system's cache where it may go
+    /// `direct`: after a crash it may stand there in part.
+    fn put_with(
+        &self,
+        name: &str,
+        parts: Vec<Vec<u8>>,
+        mode: PutMode,
+        direct: bool,
+    ) -> object_store::Result<()> {
         let path = Path::from(name);
         let total: usize = parts.iter().map(Vec::len).sum();
         if let Some(folder) = &self.folder
             && total > PART_BYTES
-            && mode == PutMode::Overwrite
+            && direct
             && Self::put_directly(folder, &path, &parts)?
         {
             parts.into_iter().map(Written::new).for_each(drop);
@@ -190,12 +197,17 @@ impl ObjectStorage {
 
 impl Storage for ObjectStorage {
     fn put_parts(&self, name: &str, parts: Vec<Vec<u8>>) -> Result<(), StorageError> {
-        self.put_with(name, parts, PutMode::Overwrite)
+        self.put_with(name, parts, PutMode::Overwrite, true)
+            .map_err(failed)
+    }
+
+    fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StorageError> {
+        self.put_with(name, vec![bytes], PutMode::Overwrite, false)
             .map_err(failed)
     }
 
     fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<bool, StorageError> {
-        match self.put_with(name, vec![bytes], PutMode::Create) {
+        match self.put_with(name, vec![bytes], PutMode::Create, false) {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(failed(error)),

@@ -12,7 +12,7 @@ pub struct StorageError(pub String);
 ///
 /// # Contract
 /// - An object is there whole or not at all once `put` has returned, and survives a crash of the
-///   machine that wrote it.
+///   machine that wrote it. Before, after a crash, what `put_parts` writes may be there in part.
 /// - Of several `put_new` with one name, one at most gives true.
 pub trait Storage: Send + Sync {
     /// Writes an object, whose bytes are those of the parts one behind the other; one of the same

@@ -175,7 +175,7 @@ impl CheckpointStore {
         room::age();
         put?;
         let mut object = envelope::begin();
-        serde_json::to_writer_pretty(&mut object, manifest)
+        serde_json::to_writer(&mut object, manifest)
             .map_err(|error| StorageError(error.to_string()))?;
         let path = self.path(&name.object(MANIFEST));
         self.storage

@@ -185,6 +185,30 @@ pub const CURRENT: &[Current] = &[
         nothing: &[],
     },
     Current {
+        table: "windows_in_window",
+        columns: "k STRING, n BIGINT, c BIGINT, m BIGINT",
+        options: "'on-empty' = 'delete'",
+        select: "SELECT k, COUNT(*), SUM(n), MAX(v) \
+                 FROM TABLE(HOP(TABLE parts, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '40' SECOND)) \
+                 GROUP BY k, window_start, window_end",
+        expected: |rows, now| {
+            by_key(&inside(rows, hop(10, 40, now)), |rows| {
+                let parts: BTreeSet<i64> = rows
+                    .iter()
+                    .map(|row| row.ts.div_euclid(5 * SECOND))
+                    .collect();
+                let count = |count: usize| Some(count as i64);
+                let most = rows.iter().filter_map(|row| row.v).max();
+                vec![
+                    ("n", count(parts.len())),
+                    ("c", count(rows.len())),
+                    ("m", most),
+                ]
+            })
+        },
+        nothing: &[],
+    },
+    Current {
         table: "first_two",
         columns: "k STRING, c BIGINT",
         options: "'on-empty' = 'delete'",

@@ -109,7 +109,12 @@ pub fn statements(bounded: bool, ttl: i64) -> String {
          CREATE TABLE events (k STRING, v BIGINT, s STRING, ts TIMESTAMP(3), \
          WATERMARK FOR ts AS ts - INTERVAL '{bound}' SECOND) \
          WITH ('connector' = 'memory', 'format' = 'json', 'bounded' = '{bounded}', \
-         'bad-rows.table' = 'broken');\n"
+         'bad-rows.table' = 'broken', 'dedup.key' = 'ts', 'dedup.window' = '10 min');\n"
+    );
+    text.push_str(
+        "CREATE VIEW parts AS SELECT k, window_time AS ts, COUNT(*) AS n, MAX(v) AS v \
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '5' SECOND)) \
+         GROUP BY k, window_start, window_end, window_time;\n",
     );
     for query in CURRENT {
         text.push_str(&format!(

@@ -332,6 +332,12 @@ impl WindowOperator {
         }
     }
 
+    /// Has the next [`save_changed`](Self::save_changed) save all: marks were set at keys that did not
+    /// change.
+    pub fn save_whole_next(&mut self) {
+        self.keys.note_changes(false);
+    }
+
     /// While on, every row of a set that is there or comes is taken for one that its reader has,
     /// as after a restore the reader may have rows that the state lacks: one that comes and goes
     /// between two reads, or comes too late to count, is reported as empty instead of not at all.

@@ -154,7 +154,9 @@ impl State {
         let mut tail = Vec::new();
         for (at, step) in chain.tail.iter().enumerate() {
             let asked = chain.tail.get(at + 1).is_some_and(StepState::asks_identity);
-            tail.push(StepState::new(&chain.name, step, false, asked)?);
+            let below = chain.steps.iter().chain(&chain.tail[..at]);
+            let step = StepState::new(&chain.name, step, false, asked)?;
+            tail.push(step.through(below));
         }
         let (before, ended) = bounded(1);
         let mut task = SinkTask::new(

@@ -327,15 +327,21 @@ impl Reader {
     }
 }
 
-impl Task for Reader {
-    fn poll(&mut self) -> Poll {
+impl Reader {
+    /// Messages in the order in which they came.
+    fn next_message(&mut self) -> Option<ReaderMessage> {
         if self.approach.is_none()
             && let Some(message) = self.deferred.pop_front()
-            && let Some(poll) = self.obey(message)
         {
-            return poll;
+            return Some(message);
         }
-        while let Ok(message) = self.inbox.try_recv() {
+        self.inbox.try_recv().ok()
+    }
+}
+
+impl Task for Reader {
+    fn poll(&mut self) -> Poll {
+        while let Some(message) = self.next_message() {
             if let Some(poll) = self.obey(message) {
                 return poll;
             }

@@ -110,9 +110,7 @@ impl Differ {
                 out.push((row, false, time, seq));
             } else if let Some(gone) = &mut self.gone {
                 gone.push(identity.into());
-                if gone.len() > GONE_MIN.max(self.rows.len()) {
-                    self.gone = None;
-                }
+                self.bound_gone();
             }
         }
         if out.is_empty() {
@@ -124,6 +122,11 @@ impl Differ {
             time: out.iter().map(|(_, _, time, _)| *time).collect(),
             seq: out.iter().map(|(.., seq)| *seq).collect(),
         }))
+    }
+
+    fn bound_gone(&mut self) {
+        let most = GONE_MIN.max(self.rows.len());
+        self.gone = self.gone.take().filter(|gone| gone.len() <= most);
     }
 
     fn decode<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<RecordBatch, EngineError> {
@@ -245,6 +248,7 @@ impl Differ {
             }
             stays
         });
+        self.bound_gone();
     }
 }
 

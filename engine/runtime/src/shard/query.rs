@@ -129,6 +129,8 @@ pub struct QueryShard {
     pub settling: bool,
     /// How large its saved state was.
     pub room: Room,
+    /// The next save is of all its state.
+    pub save_whole: bool,
 }
 
 /// Aggregates whose columns are those of the program instead of the head's.
@@ -249,6 +251,7 @@ impl QueryShard {
         let mut rest = Vec::new();
         for (at, step) in chain.steps.iter().enumerate().skip(1) {
             let step = StepState::new(&chain.name, step, after_over && at == 1, asked(at))?;
+            let step = step.through(chain.steps[..at].iter());
             rest.push(step.above(&chain.steps[at - 1])?);
         }
         let identity = match chain.steps.first() {
@@ -278,6 +281,7 @@ impl QueryShard {
             gate: Gate::Open,
             settling: false,
             room: Room::default(),
+            save_whole: false,
         })
     }
 
@@ -714,6 +718,13 @@ impl QueryShard {
         self.done = false;
         self.finisher.forget_all();
         self.refresh(groups);
+        // What is to be written again is marked at keys that did not change.
+        self.save_whole = true;
+        if let First::Set { group, .. } = &self.first
+            && let Some(operator) = groups.get_mut(*group).and_then(Option::as_mut)
+        {
+            operator.save_whole_next();
+        }
     }
 
     /// Of no key it is known what stands in the sink.

@@ -61,6 +61,7 @@ impl QueryShard {
     /// `full`, else what changed since the last save, as far as operators can tell. True if it
     /// was all.
     pub fn save(&mut self, full: bool, out: &mut Vec<u8>) -> bool {
+        let full = std::mem::take(&mut self.save_whole) || full;
         put_i64(out, self.skip_until.unwrap_or(NONE));
         let mut whole = put_sized(out, |out| match &mut self.first {
             First::None | First::Set { .. } => true,

@@ -56,6 +56,8 @@ pub struct StepState {
     /// Identifies output rows, where the next step asks for it.
     identity: Option<KeyEncoder>,
     differ: Option<Differ>,
+    /// How far behind the watermark its rows may still change, microseconds.
+    lateness: i64,
     /// The watermark that the next rows are judged by.
     watermark: EventTime,
     frontier: EventTime,
@@ -239,6 +241,7 @@ impl StepState {
             differ,
             step: step.clone(),
             operator,
+            lateness: 0,
             watermark: NO_TIME,
             frontier: NO_TIME,
         })
@@ -269,6 +272,18 @@ impl StepState {
             per_window: !is_one_row_a_key(&below.keyed),
         });
         Ok(self)
+    }
+
+    /// Says what all steps are that its rows have come through. As long as one of them takes late
+    /// rows, rows that were handed on can change.
+    #[must_use]
+    pub fn through<'a>(mut self, below: impl Iterator<Item = &'a Step>) -> Self {
+        let late = below.map(|step| match &step.keyed {
+            Keyed::Window { emit, .. } | Keyed::Group { emit, .. } => lateness(*emit),
+            _ => 0,
+        });
+        self.lateness = late.max().unwrap_or(0);
+        self
     }
 
     /// Takes rows that replace one another.
@@ -388,11 +403,7 @@ impl StepState {
         self.watermark = time.watermark;
         self.frontier = time.frontier;
         if let Some(differ) = &mut self.differ {
-            let lateness = match &self.step.keyed {
-                Keyed::Window { emit, .. } | Keyed::Group { emit, .. } => lateness(*emit),
-                _ => 0,
-            };
-            differ.forget(time.watermark, lateness);
+            differ.forget(time.watermark, self.lateness);
         }
         match &mut self.operator {
             Operator::Window(operator, _) => {
