@@ -200,6 +200,16 @@ impl World {
         self.shared.death.chance.store(chance, Relaxed);
     }
 
+    /// Runs on after a stop, to the end or for a while.
+    fn drain(&mut self, simulation: &Simulation) {
+        let mut random = self.random.fork();
+        let steps = random.usize(0..100_000);
+        simulation.run(steps, |wait| {
+            let wait = wait.max(Duration::from_millis(random.u64(1..80)));
+            self.shared.pass(wait);
+        });
+    }
+
     /// Runs for some steps, to the process's death or to the end. True at the end.
     fn run(&mut self, engine: &Engine, simulation: &Simulation, steps: usize) -> bool {
         let mut random = self.random.fork();
@@ -227,9 +237,10 @@ impl World {
                     storage.faults.store(0, Relaxed);
                 }
                 if kind != Kind::Bounded && now > 420 && is_caught_up(engine) {
-                    // Some time for the last changes.
-                    let ends_at = *ends_at.get_or_insert(now + 10);
-                    if kind == Kind::Live || now > ends_at {
+                    // Some time for sinks to say how far they are, and for the last changes: who has
+                    // not begun to write at a stop does not any more.
+                    let ends_at = *ends_at.get_or_insert(now + 30);
+                    if now > ends_at {
                         engine.stop();
                     }
                 }
@@ -318,6 +329,11 @@ fn run(seed: u64, kind: Kind) {
             break (engine, simulation);
         }
         crashes -= 1;
+        if world.random.u8(0..3) == 0 && !world.shared.death.dead.load(Relaxed) {
+            // Somebody stops it, and may not wait for it.
+            engine.stop();
+            world.drain(&simulation);
+        }
         world.shared.death.dead.store(true, Relaxed);
         if std::env::var_os("TIDEWHEEL_TRACE").is_some() {
             eprintln!(

@@ -107,8 +107,9 @@ impl MemorySink {
                 let now = offsets.find(|(t, p, _)| t == table && p == partition);
                 assert!(
                     now.is_some_and(|(.., now)| now >= offset),
-                    "{}: progress went back",
-                    self.query
+                    "{} ({}): progress went back, from {before:?} to {progress:?}",
+                    self.query,
+                    self.table.name
                 );
             }
         }

@@ -144,7 +144,13 @@ impl Shared {
     }
 
     fn check_grows(&self, table: &str, key: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
+        let Some(value) = value else {
+            assert!(
+                table == "clock",
+                "{table}: {key} is deleted, which never loses its rows"
+            );
+            return;
+        };
         let mut highest = self.highest.lock().unwrap();
         let highest = highest
             .entry((table.to_owned(), key.to_owned()))

@@ -480,9 +480,10 @@ impl Sequencer {
     fn end(&mut self, finished: bool) {
         self.handle.set_state(SourceState::Ended);
         let mut time = self.now();
-        time.behind = false;
-        if finished && self.time.all_finished() {
+        let whole = finished && self.time.all_finished();
+        if whole {
             time.watermark = END_OF_TIME;
+            time.behind = false;
         }
         for shard in &self.shards {
             let _ = shard.send(ShardMessage::Time {
@@ -491,6 +492,7 @@ impl Sequencer {
             });
             let _ = shard.send(ShardMessage::SourceEnd {
                 source: self.source,
+                whole,
             });
         }
         let _ = self.reader.send(ReaderMessage::Stop);

@@ -100,6 +100,8 @@ pub enum ShardMessage {
     SourceEnd {
         /// The source table.
         source: usize,
+        /// It was read to its end; else it was stopped, or failed.
+        whole: bool,
     },
 }
 

@@ -64,6 +64,8 @@ pub struct SourceShard {
     pub time: SourceTime,
     /// Nothing follows.
     pub ended: bool,
+    /// It was read to its end.
+    pub whole: bool,
     /// Timers are due that did not fit the last call.
     pub timers_left: bool,
     /// Where late rows go, and the name they carry.
@@ -88,6 +90,7 @@ impl SourceShard {
             groups: Vec::new(),
             time,
             ended: false,
+            whole: false,
             timers_left: false,
             late,
             positions: BTreeMap::new(),
@@ -174,9 +177,9 @@ impl Shard {
                 }
                 self.add(source, add);
             }
-            ShardMessage::SourceEnd { source } => {
+            ShardMessage::SourceEnd { source, whole } => {
                 if let Some(known) = self.sources.get_mut(&source) {
-                    known.ended = true;
+                    (known.ended, known.whole) = (true, whole);
                 }
             }
             ShardMessage::SourceGone { source } => {
@@ -382,8 +385,8 @@ impl Shard {
             let Some(source) = self.sources.get_mut(&query.chain.source) else {
                 continue;
             };
-            let reached = (source.time, source.ended);
-            if !query.try_gate(&mut source.groups, &source.positions, reached) {
+            let end = source.ended.then_some(source.whole);
+            if !query.try_gate(&mut source.groups, &source.positions, (source.time, end)) {
                 continue;
             }
             query.renew(&mut source.groups, source.time, now);
@@ -438,14 +441,16 @@ impl Shard {
         let sent = self.serve(true);
         for query in self.queries.values_mut() {
             let gone = query.handle.sink_gone.load(Relaxed);
-            if (query.credit > 0 && !sent || gone || query.muted) && !query.done {
+            let silent = is_silent(&self.sources, query);
+            if (query.credit > 0 && !sent || gone || silent) && !query.done {
                 query.send_done(self.number);
             }
         }
         self.report(true);
         // A sink may still find that it has lost what was written.
         let is_over = |query: &QueryShard| {
-            query.done && (query.muted || query.handle.sink_gone.load(Relaxed))
+            let silent = is_silent(&self.sources, query);
+            query.done && (silent || query.handle.sink_gone.load(Relaxed))
         };
         if self.queries.values().all(is_over) {
             Poll::Done
@@ -542,6 +547,13 @@ impl Shard {
             }
         }
     }
+}
+
+/// It writes nothing to the end: it reads history, or its source was stopped before it had come to
+/// where the values in the sink are.
+fn is_silent(sources: &BTreeMap<usize, SourceShard>, query: &QueryShard) -> bool {
+    let is_whole = |source: &SourceShard| source.whole;
+    query.muted || !query.is_open() && !sources.get(&query.chain.source).is_some_and(is_whole)
 }
 
 /// Late rows for their table.

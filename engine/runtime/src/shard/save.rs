@@ -149,20 +149,29 @@ impl QueryShard {
         }
     }
 
+    /// Whether it writes: its gate is open.
+    pub fn is_open(&self) -> bool {
+        self.gate == Gate::Open
+    }
+
     /// Opens the gate if the reading has come to where the values in the sink are. False while it
-    /// is closed.
+    /// is closed. `end`: nothing follows, and whether that is since the input was read to its end.
     pub fn try_gate(
         &mut self,
         groups: &mut [Option<WindowOperator>],
         positions: &BTreeMap<u32, u64>,
-        (time, ended): (SourceTime, bool),
+        (time, end): (SourceTime, Option<bool>),
     ) -> bool {
         if self.gate == Gate::Open {
             return true;
         }
         if !self.gate.is_passed(positions, time.frontier) {
-            let waits = time.behind || !self.gate.has_frontier(time.frontier);
-            if self.gate == Gate::Unknown || (waits && !ended) {
+            let waits = match end {
+                // Where the reading was stopped, the next one comes there.
+                Some(whole) => !whole,
+                None => time.behind || !self.gate.has_frontier(time.frontier),
+            };
+            if self.gate == Gate::Unknown || waits {
                 return false;
             }
             tracing::warn!(

@@ -4,7 +4,7 @@ use super::{First, QueryShard};
 use crate::error::EngineError;
 use crate::shard::message::SourceTime;
 use crate::shard::rows::{Upserts, upserts};
-use crate::sink::message::SinkMessage;
+use crate::sink::message::{ALL_REWRITES, SinkMessage};
 use crate::stats::Stats;
 use std::time::Duration;
 use tidewheel_kernel::change::Changes;
@@ -218,10 +218,11 @@ impl QueryShard {
         due
     }
 
-    /// Tells the sink that nothing follows.
+    /// Tells the sink that nothing follows. One that has not begun to write leaves what stands.
     pub fn send_done(&mut self, shard: usize) {
         self.done = true;
-        let rewrites = self.rewrites;
+        let begun = !self.muted && self.is_open();
+        let rewrites = if begun { self.rewrites } else { ALL_REWRITES };
         let _ = self.sink.send(SinkMessage::Done { shard, rewrites });
     }
 
