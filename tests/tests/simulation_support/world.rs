@@ -128,10 +128,13 @@ impl Shared {
         let mut tables = self.tables.lock().unwrap();
         let stored = tables.entry(table.to_owned()).or_default();
         for (column, value) in &put.values {
-            if GROWING.contains(&(table, column.as_str())) {
+            let place = (put.key.clone(), column.clone());
+            let is_there = |stored: &Stored| stored.expires.is_none_or(|at| at > self.wall_ms());
+            if GROWING.contains(&(table, column.as_str()))
+                && (value.is_some() || stored.get(&place).is_some_and(is_there))
+            {
                 self.check_grows(table, &put.key, value.as_deref());
             }
-            let place = (put.key.clone(), column.clone());
             match value {
                 None => stored.remove(&place),
                 Some(value) => {

@@ -283,6 +283,8 @@ impl TableTime {
     pub fn load(&mut self, saved: &mut Reader<'_>, now: Duration) -> Result<(), StateError> {
         self.frontier = saved.i64()?;
         self.watermark = saved.i64()?;
+        // From here on time goes on, where it goes on by itself.
+        self.last_row = now;
         for _ in 0..saved.count(13)? {
             let partition = saved.u32()?;
             self.add(partition, now);
@@ -324,6 +326,23 @@ mod tests {
         time.add(0, Duration::ZERO);
         time.add(1, Duration::ZERO);
         time
+    }
+
+    #[test]
+    fn after_a_restore_time_goes_on_by_itself_from_then_on() {
+        let mut before = time();
+        (0..2).for_each(|partition| before.row(partition, 1_000, 900));
+        for now in [Duration::from_secs(1), Duration::from_secs(9)] {
+            (0..2).for_each(|partition| before.at_end(partition, now));
+            before.tick(now);
+        }
+        let mut bytes = Vec::new();
+        before.save(&mut bytes);
+        let (mut after, day) = (time(), Duration::from_secs(86_400));
+        after.load(&mut Reader::new(&bytes), day).expect("loads");
+        (0..2).for_each(|partition| after.at_end(partition, day));
+        after.tick(day + Duration::from_micros(5));
+        assert_eq!(after.frontier(), before.frontier() + 5);
     }
 
     #[test]
