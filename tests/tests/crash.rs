@@ -10,7 +10,7 @@
 mod simulation_support;
 
 use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
-use simulation_support::statements::{earlier, registry, seeds, written};
+use simulation_support::statements::{compiled, earlier, registry, seeds, written};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Record, Shared, SimulatedEnv};
 use simulation_support::{Row, SCRIPT, script};
@@ -20,13 +20,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tidewheel_checkpoint::lease::Owner;
 use tidewheel_checkpoint::{CheckpointStore, Lease, Manifest, Storage};
-use tidewheel_core::{Env, SourceText};
+use tidewheel_core::Env;
 use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
 use tidewheel_runtime::status::QueryState;
 use tidewheel_runtime::task::{Executor, Simulation};
 use tidewheel_runtime::{Engine, RunOptions};
 use tidewheel_sql::plan::Program;
-use tidewheel_sql::{CompileContext, compile};
 
 /// After so many steps it is looked whether the process has died.
 const SLICE: usize = 1_000;
@@ -86,14 +85,8 @@ impl World {
         let registry = registry(&shared);
         let ttl = if random.bool() { TTL_SECONDS } else { 3_600 };
         let text = statements(kind == Kind::Bounded, ttl);
-        let compiled = |text: String| {
-            let name = "crash.sql".to_owned();
-            let source = Arc::new(SourceText { name, text });
-            compile(&[source], &CompileContext::new(&registry))
-                .unwrap_or_else(|errors| panic!("{errors}"))
-        };
-        let earlier = compiled(earlier(&text));
-        let program = compiled(text);
+        let earlier = compiled("crash.sql", earlier(&text), &registry);
+        let program = compiled("crash.sql", text, &registry);
         let version = |_| match (kind, random.u8(0..4)) {
             (Kind::Changing, 0..2) => Version::Absent,
             (Kind::Changing, 2) => Version::Earlier,

@@ -10,17 +10,16 @@ mod simulation_support;
 
 use simulation_support::oracle::{CURRENT, by_key, count_and_max, inside, last_hop};
 use simulation_support::statements::{
-    PER_WINDOW, TTL_SECONDS, batch, check_current, registry, seeds, statements, written,
+    PER_WINDOW, TTL_SECONDS, batch, check_current, compiled, registry, seeds, statements, written,
 };
 use simulation_support::world::{BEGIN, Record, Shared, SimulatedEnv};
 use simulation_support::{SCRIPT, script};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tidewheel_core::{Env, SourceText};
+use tidewheel_core::Env;
 use tidewheel_runtime::task::{Executor, Simulation};
 use tidewheel_runtime::{Engine, RunOptions};
-use tidewheel_sql::{CompileContext, compile};
 
 /// Far more than a run takes.
 const STEPS_MAX: usize = 20_000_000;
@@ -30,12 +29,8 @@ fn run(seed: u64, bounded: bool) {
     let (rows, records) = script(&mut random);
     let shared = Shared::new(random.u64(..), records);
     let registry = registry(&shared);
-    let source = Arc::new(SourceText {
-        name: "simulation.sql".to_owned(),
-        text: statements(bounded, TTL_SECONDS),
-    });
-    let program = compile(&[source], &CompileContext::new(&registry))
-        .unwrap_or_else(|errors| panic!("{errors}"));
+    let text = statements(bounded, TTL_SECONDS);
+    let program = compiled("simulation.sql", text, &registry);
     let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
     let options = RunOptions {
         shards: random.usize(1..4),
@@ -161,12 +156,7 @@ fn a_late_row_of_an_inner_window_replaces_what_the_outer_one_had_of_it() {
          INSERT INTO everyone SELECT 'all', COUNT(*), SUM(n), SUM(v) \
          FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) \
          GROUP BY window_start, window_end;";
-    let source = Arc::new(SourceText {
-        name: "late.sql".to_owned(),
-        text: text.to_owned(),
-    });
-    let program = compile(&[source], &CompileContext::new(&registry))
-        .unwrap_or_else(|errors| panic!("{errors}"));
+    let program = compiled("late.sql", text.to_owned(), &registry);
     let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
     let simulation = Arc::new(Simulation::new(1));
     let executor: Arc<dyn Executor> = Arc::clone(&simulation) as _;

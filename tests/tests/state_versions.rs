@@ -12,7 +12,7 @@ use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use serde_json::{Value, json};
 use simulation_support::oracle::CURRENT;
 use simulation_support::statements::{
-    PER_WINDOW, batch, check_table, registry, statements, written,
+    PER_WINDOW, batch, check_table, compiled, registry, statements, written,
 };
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{BEGIN, Record, Shared, SimulatedEnv};
@@ -23,12 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidewheel_checkpoint::lease::Owner;
 use tidewheel_checkpoint::{CheckpointStore, Lease, Storage, envelope};
-use tidewheel_core::{Env, SourceText};
+use tidewheel_core::Env;
 use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
 use tidewheel_runtime::status::QueryState;
 use tidewheel_runtime::task::{Executor, Simulation};
 use tidewheel_runtime::{Engine, RunOptions};
-use tidewheel_sql::{CompileContext, compile};
 
 /// When the state was saved, since the script's start.
 const SAVED_AT: Duration = Duration::from_secs(155);
@@ -47,10 +46,7 @@ fn start(
     shards: usize,
 ) -> (Engine, Arc<Simulation>) {
     let registry = registry(shared);
-    let (name, text) = ("state.sql".to_owned(), text.to_owned());
-    let source = Arc::new(SourceText { name, text });
-    let program = compile(&[source], &CompileContext::new(&registry))
-        .unwrap_or_else(|errors| panic!("{errors}"));
+    let program = compiled("state.sql", text.to_owned(), &registry);
     let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(shared, registry));
     let store = CheckpointStore::new(Arc::clone(storage) as Arc<dyn Storage>, "simulated");
     let lease = Lease::claim(&store, Owner::default()).expect("no faults");

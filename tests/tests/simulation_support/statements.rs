@@ -8,8 +8,10 @@ use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidewheel_core::Registry;
 use tidewheel_core::text::write_value;
+use tidewheel_core::{Registry, SourceText};
+use tidewheel_sql::plan::Program;
+use tidewheel_sql::{CompileContext, compile};
 
 pub const TTL_SECONDS: i64 = 20;
 /// The windows of some rows: for each a row, its start and its end.
@@ -276,6 +278,13 @@ pub fn check_table(query: &Current, shared: &Shared, rows: &[Row], frontier: i64
         });
     }
     assert_eq!(found, expected, "{what}: {} at {frontier}", query.table);
+}
+
+/// The statements of one file; its queries are named after it.
+pub fn compiled(name: &str, text: String, registry: &Registry) -> Program {
+    let name = name.to_owned();
+    let source = Arc::new(SourceText { name, text });
+    compile(&[source], &CompileContext::new(registry)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 pub fn registry(shared: &Arc<Shared>) -> Registry {

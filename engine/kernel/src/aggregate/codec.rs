@@ -196,7 +196,20 @@ pub fn put_order(out: &mut Vec<u8>, order: Order) {
 
 /// Writes how many things follow. Lists beyond 4 billion entries do not occur: cells are bounded.
 pub fn put_count(out: &mut Vec<u8>, count: usize) {
-    put_u32(out, u32::try_from(count).unwrap_or(u32::MAX));
+    put_u32(out, count_bits(count));
+}
+
+fn count_bits(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Writes things behind their number, which `write` gives after it has appended them;
+/// [`Reader::count`] reads it.
+pub fn put_counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> usize) {
+    let at = out.len();
+    put_count(out, 0);
+    let count = count_bits(write(out));
+    out[at..at + size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
 }
 
 /// In place of a length of 32 bits: one of 64 bits follows.

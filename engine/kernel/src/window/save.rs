@@ -17,7 +17,9 @@ use super::operator::{LaneSlot, SetId, SetPlace, WindowOperator};
 use super::slices::SliceList;
 use super::table::KeyTable;
 use crate::aggregate::StateError;
-use crate::aggregate::codec::{Reader, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::aggregate::codec::{
+    Reader, put_count, put_counted, put_i64, put_sized, put_u32, put_u64,
+};
 use crate::keys::{KeyEncoder, hash_of};
 use crate::saved::{Chain, ChangedKeys, Head, Kind, Save, broken};
 use crate::share::Share;
@@ -90,20 +92,20 @@ impl SavedKeys {
         chosen: impl Fn(&E) -> bool,
         out: &mut Vec<u8>,
     ) {
-        let at = out.len();
-        let (mut seen, mut count) = (ChangedKeys::default(), 0_u32);
-        put_u32(out, 0);
-        for slot in slots {
-            let number = entries.key(slot).and_then(|key| self.number(key));
-            if let Some(number) = number
-                && chosen(entries.get(slot))
-                && seen.touch(number)
-            {
-                put_u32(out, number);
-                count += 1;
+        put_counted(out, |out| {
+            let (mut seen, mut count) = (ChangedKeys::default(), 0);
+            for slot in slots {
+                let number = entries.key(slot).and_then(|key| self.number(key));
+                if let Some(number) = number
+                    && chosen(entries.get(slot))
+                    && seen.touch(number)
+                {
+                    put_u32(out, number);
+                    count += 1;
+                }
             }
-        }
-        out[at..at + size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
+            count
+        });
     }
 }
 

@@ -325,9 +325,7 @@ impl Reader {
         history.yielded += wait;
         Some(Poll::Idle(Some(wait)))
     }
-}
 
-impl Reader {
     /// Messages in the order in which they came.
     fn next_message(&mut self) -> Option<ReaderMessage> {
         if self.approach.is_none()

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use tidewheel_core::EventTime;
 use tidewheel_core::time::END_OF_TIME;
 use tidewheel_kernel::aggregate::StateError;
-use tidewheel_kernel::aggregate::codec::{Reader, put_bytes, put_count, put_i64};
+use tidewheel_kernel::aggregate::codec::{Reader, put_bytes, put_count, put_counted, put_i64};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Rows that were taken back are named up to this many, or as many as there are rows; then the next
@@ -159,25 +159,22 @@ impl Differ {
         } else {
             put_i64(out, self.forgot_at);
         }
-        let count = out.len();
-        let mut rows = 0;
-        put_count(out, rows);
-        for (identity, added) in &mut self.rows {
-            if whole || added.new {
-                put_bytes(out, identity);
-                put_bytes(out, &added.row);
-                put_i64(out, added.time);
-                added.new = false;
-                rows += 1;
+        put_counted(out, |out| {
+            let mut count = 0;
+            for (identity, added) in &mut self.rows {
+                if whole || added.new {
+                    put_bytes(out, identity);
+                    put_bytes(out, &added.row);
+                    put_i64(out, added.time);
+                    added.new = false;
+                    count += 1;
+                }
             }
-        }
-        let mut written = Vec::with_capacity(size_of::<u32>());
-        put_count(&mut written, rows);
-        out[count..count + written.len()].copy_from_slice(&written);
-        self.gone = Some(gone.map_or_else(Vec::new, |mut gone| {
-            gone.clear();
-            gone
-        }));
+            count
+        });
+        let mut gone = gone.unwrap_or_default();
+        gone.clear();
+        self.gone = Some(gone);
         whole
     }
 
