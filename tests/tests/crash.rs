@@ -9,6 +9,7 @@
 
 mod simulation_support;
 
+use simulation_support::oracle::{by_key, count_and_max};
 use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
 use simulation_support::statements::{compiled, earlier, registry, seeds, written};
 use simulation_support::storage::SimulatedStorage;
@@ -140,11 +141,25 @@ impl World {
         self.versions != before
     }
 
+    /// No more rows come soon.
+    fn is_late(&self) -> bool {
+        self.shared.now().as_secs() + 20 >= SCRIPT as u64
+    }
+
+    /// The names of some queries.
+    fn some_names(&mut self) -> BTreeSet<String> {
+        let queries = self.program.queries.iter();
+        let names = queries.map(|query| query.name.clone());
+        names.filter(|_| self.random.u8(0..3) == 0).collect()
+    }
+
     /// A new process.
     fn start(&mut self) -> (Engine, Arc<Simulation>) {
         self.storage.faults.store(0, Relaxed);
         self.shared.death.chance.store(0, Relaxed);
         self.shared.death.dead.store(false, Relaxed);
+        let hidden = self.random.u8(0..6) == 0;
+        self.shared.hidden.store(hidden, Relaxed);
         let storage: Arc<dyn Storage> = Arc::clone(&self.storage) as _;
         let store = CheckpointStore::new(storage, "simulated");
         let lease = Lease::claim(&store, Owner::default()).expect("no faults");
@@ -173,6 +188,9 @@ impl World {
         } else {
             Engine::start(&self.program, &self.env, executor, &options).expect("starts")
         };
+        if !self.is_late() && self.random.u8(0..4) == 0 {
+            engine.set_paused(self.some_names());
+        }
         self.storage.faults.store(self.random.u64(0..300), Relaxed);
         // What is read again comes in other batches.
         let chunk = [1, 12, 1_000][self.random.usize(0..3)];
@@ -217,6 +235,9 @@ impl World {
             if kind == Kind::Changing && (over || random.u8(0..4) == 0) && self.change(over) {
                 engine.apply(&self.current()).expect("a sound program");
             }
+            if self.is_late() {
+                engine.set_paused(BTreeSet::new());
+            }
             let done = simulation.run(slice, |wait| {
                 shared.pass(wait.max(Duration::from_millis(random.u64(1..80))));
                 let now = shared.now().as_secs();
@@ -224,6 +245,9 @@ impl World {
                     // Somebody has set the clock.
                     let error = clock_error(&mut random);
                     shared.clock_error_ms.store(error, Relaxed);
+                }
+                if now >= SCRIPT as u64 || random.u32(0..200) == 0 {
+                    shared.hidden.store(false, Relaxed);
                 }
                 if now >= SCRIPT as u64 {
                     shared.faults.store(0, Relaxed);
@@ -371,6 +395,8 @@ fn run(seed: u64, kind: Kind) {
     }
     check_current(shared, &rows, frontier, "at the end");
     if kind == Kind::Bounded {
+        let all = by_key(&rows, count_and_max);
+        assert_eq!(shared.visible("now_and_then"), all, "EMIT ON CHANGE EVERY");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");

@@ -51,7 +51,8 @@ fn run(seed: u64, bounded: bool) {
         // One sink is away far beyond the end of the input: what the others wrote has to stand until
         // it has written too.
         let until = Duration::from_secs(random.u64(300..400));
-        *shared.down.lock().expect("no panic") = Some(("last_hop".to_owned(), until));
+        let table = ["last_hop", "now_and_then"][random.usize(0..2)].to_owned();
+        *shared.down.lock().expect("no panic") = Some((table, until));
     }
     let mut checks: Vec<u64> = vec![262, 281, 299, 315, 340, 399, 411];
     let all = rows.len() as u64;
@@ -92,6 +93,8 @@ fn run(seed: u64, bounded: bool) {
     check_current(&shared, &rows, frontier, "at the end");
     let last = by_key(&inside(&rows, last_hop(10, 30, frontier)), count_and_max);
     assert_eq!(shared.visible("last_hop"), last, "the last closed window");
+    let all = by_key(&rows, count_and_max);
+    assert_eq!(shared.visible("now_and_then"), all, "EMIT ON CHANGE EVERY");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");

@@ -153,6 +153,12 @@ impl Simulation {
         }
     }
 
+    /// The names of the tasks that are not done.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.tasks.lock().iter().map(|task| task.name()).collect()
+    }
+
     /// Drops all tasks where they are, as a crash does.
     pub fn crash(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock());

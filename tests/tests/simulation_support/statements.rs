@@ -152,7 +152,11 @@ pub fn statements(bounded: bool, ttl: i64) -> String {
              WITH ('connector' = 'memory');\n\
              INSERT INTO last_hop SELECT k, COUNT(*), MAX(v) \
              FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '30' SECOND)) \
-             GROUP BY k, window_start, window_end EMIT ON WINDOW CLOSE;\n",
+             GROUP BY k, window_start, window_end EMIT ON WINDOW CLOSE;\n\
+             CREATE TABLE now_and_then (k STRING, c BIGINT, mx BIGINT, PRIMARY KEY (k) NOT ENFORCED) \
+             WITH ('connector' = 'memory', 'state-ttl' = '1 h');\n\
+             INSERT INTO now_and_then SELECT k, COUNT(*), MAX(v) FROM events GROUP BY k \
+             EMIT ON CHANGE EVERY INTERVAL '4' SECOND;\n",
         );
     }
     text

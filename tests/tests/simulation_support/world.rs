@@ -35,7 +35,15 @@ pub type Place = (String, String);
 
 /// Columns that only grow, key by key, as long as no reader sees a value of fewer rows, or of an
 /// earlier frontier, than one that it could have seen before.
-const GROWING: [(&str, &str); 3] = [("lifetime", "c"), ("clock", "e"), ("all_rows", "c")];
+const GROWING: [(&str, &str); 4] = [
+    ("lifetime", "c"),
+    ("clock", "e"),
+    ("all_rows", "c"),
+    ("now_and_then", "c"),
+];
+
+/// One in so many polls of a source gets no answer for a while.
+const STALLS_ONE_IN: u64 = 60;
 
 /// Decides at which instant the process dies: from then on nothing outside changes any more.
 #[derive(Default)]
@@ -79,6 +87,11 @@ pub struct Shared {
     pub down: Mutex<Option<(String, Duration)>>,
     /// The source is away.
     pub away: AtomicBool,
+    /// One in so many polls of a history fails for good, and each second one after it has seen all
+    /// ends; 0: none.
+    pub history_fails: AtomicU64,
+    /// Sources that begin do not learn yet which partitions there are.
+    pub hidden: AtomicBool,
     /// Keyed tables.
     pub tables: Mutex<BTreeMap<String, BTreeMap<Place, Stored>>>,
     /// Append-only tables: rows as JSON objects.
@@ -275,6 +288,14 @@ impl Connector for Memory {
             finished: vec![false; count],
             told: vec![None; count],
             away: false,
+            known: if self.0.hidden.load(Relaxed) {
+                0
+            } else {
+                count
+            },
+            stalls_until: Duration::ZERO,
+            is_history: request.from_ms.is_some(),
+            ends_seen: vec![false; count],
         }))
     }
 
@@ -300,11 +321,17 @@ struct MemorySource {
     /// When each partition was said to be at its end last.
     told: Vec<Option<Duration>>,
     away: bool,
+    /// So many partitions have been told of.
+    known: usize,
+    /// Until when it has no answer.
+    stalls_until: Duration,
+    is_history: bool,
+    ends_seen: Vec<bool>,
 }
 
 impl Source for MemorySource {
     fn partitions(&self) -> Vec<u32> {
-        (0..self.offsets.len() as u32).collect()
+        (0..self.known as u32).collect()
     }
 
     fn poll(&mut self, _: usize, _: Duration) -> Result<SourceEvent, SourceError> {
@@ -317,10 +344,26 @@ impl Source for MemorySource {
                 return Ok(SourceEvent::Away { reason });
             }
         }
-        if away {
-            return Ok(SourceEvent::Nothing);
+        let fails = self.shared.history_fails.load(Relaxed);
+        let all_seen = self.ends_seen.iter().all(|seen| *seen);
+        let one_in = if all_seen { fails.min(2) } else { fails };
+        if self.is_history && one_in > 0 && self.shared.random(one_in) == 0 {
+            return Err(SourceError("simulated".to_owned()));
         }
         let now = self.shared.now();
+        let hidden = self.known < self.offsets.len() && self.shared.hidden.load(Relaxed);
+        if away || hidden || now < self.stalls_until {
+            return Ok(SourceEvent::Nothing);
+        }
+        if self.known < self.offsets.len() {
+            self.known += 1;
+            let partition = self.known as u32 - 1;
+            return Ok(SourceEvent::Added { partition });
+        }
+        if self.shared.random(STALLS_ONE_IN) == 0 {
+            self.stalls_until = now + Duration::from_millis(self.shared.random(1_500));
+            return Ok(SourceEvent::Nothing);
+        }
         let partitions = self.shared.partitions.lock().unwrap();
         let next = |partition: usize, offset: u64| {
             let record = partitions[partition].get(offset as usize);
@@ -365,6 +408,7 @@ impl Source for MemorySource {
                 self.told[partition].is_none_or(|told| told + Duration::from_secs(1) <= now);
             if next(partition, self.offsets[partition]).is_none() && second_ago {
                 self.told[partition] = Some(now);
+                self.ends_seen[partition] = true;
                 return Ok(SourceEvent::AtEnd {
                     partition: number,
                     next_offset: self.offsets[partition],

@@ -206,20 +206,13 @@ impl State {
                 sink: sink.sender,
                 ended: sink.ended,
                 history,
+                joining: None,
             },
         );
     }
 
     /// Ends queries, and sources that are left without any.
     pub(super) fn end(&mut self, gone: &BTreeSet<QueryId>) {
-        for id in gone {
-            let Some(run) = self.queries.get(id) else {
-                continue;
-            };
-            if let Some(history) = &run.history {
-                let _ = history.reader.send(ReaderMessage::Stop);
-            }
-        }
         let used: BTreeSet<SourceId> = self
             .queries
             .iter()

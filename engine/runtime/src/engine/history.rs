@@ -6,6 +6,7 @@ use super::carry::Ready;
 use super::open::Opened;
 use super::state::{HistoryRun, SourceId, SourceRun, State};
 use crate::plan::{Chain, Keyed};
+use crate::scan::meeting::Guest;
 use crate::shard::message::ShardMessage;
 use crate::status::QueryState;
 use crate::task::Task;
@@ -127,7 +128,11 @@ impl State {
         }
         let skip_until = wanted.frontier.filter(|_| !new.chain.current);
         let history = HistoryRun {
-            reader: scan.reader,
+            guest: Guest {
+                reader: scan.reader,
+                sink: (sink.sender.clone(), shards.len()),
+                has_joined: false,
+            },
             states,
             repeats: scan.repeats,
             replaces: new.replaces,

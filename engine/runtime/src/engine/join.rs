@@ -75,6 +75,7 @@ impl State {
         let Some(history) = query.history.take() else {
             return;
         };
+        query.joining = Some(history.guest.reader.clone());
         let source_id = query.source;
         let handle = Arc::clone(&query.handle);
         let old = history.replaces;
@@ -118,7 +119,7 @@ impl State {
         };
         let message = ReaderMessage::Meet {
             positions: caught_up.positions.clone(),
-            other: history.reader,
+            guest: history.guest,
             change: Box::new(change),
         };
         if source.reader.send(message).is_err() {
@@ -135,7 +136,7 @@ impl State {
         self.end(&replaced);
     }
 
-    /// Queries are gone: nobody asks for them any more.
+    /// Queries are gone: nobody asks for them any more. Their readings of history end.
     pub(super) fn forget(&mut self, gone: &BTreeSet<QueryId>) {
         let over = |ended: &Receiver<()>| ended.try_recv() == Err(TryRecvError::Disconnected);
         self.ending.retain(|(_, ended)| !over(ended));

@@ -4,6 +4,7 @@ use super::{Shared, catching_up};
 use crate::error::EngineError;
 use crate::plan::Chain;
 use crate::scan::dedup::Dedup;
+use crate::scan::meeting::Guest;
 use crate::scan::program::{QueryId, ScanProgram};
 use crate::scan::reader::{CaughtUp, ReaderMessage};
 use crate::shard::message::{Feedback, ShardMessage};
@@ -64,11 +65,13 @@ pub(super) struct QueryRun {
     pub(super) ended: Receiver<()>,
     /// Set while it reads history.
     pub(super) history: Option<HistoryRun>,
+    /// Its reader of history, once that has been told to join.
+    pub(super) joining: Option<Sender<ReaderMessage>>,
 }
 
 /// A query's own reading of history.
 pub(super) struct HistoryRun {
-    pub(super) reader: Sender<ReaderMessage>,
+    pub(super) guest: Guest,
     /// The state of each shard, once it is handed over.
     pub(super) states: Vec<Receiver<HandOver>>,
     /// What it has seen, once it is handed over; none where the table has no repeats.
@@ -162,6 +165,11 @@ impl State {
         for query in self.queries.values() {
             let mut status = query.handle.status();
             if let Some(history) = &query.history
+                && let SourceState::Failed { message } = history.handle.state()
+            {
+                let message = format!("its history cannot be read: {message}");
+                status.state = QueryState::Failed { message };
+            } else if let Some(history) = &query.history
                 && !matches!(status.state, QueryState::Failed { .. })
             {
                 let live = self.sources.get(&query.source);
@@ -221,8 +229,14 @@ impl State {
             let _ = source.reader.send(ReaderMessage::Stop);
         }
         for query in self.queries.values() {
-            if let Some(history) = &query.history {
-                let _ = history.reader.send(ReaderMessage::Stop);
+            let reading = query.history.as_ref();
+            let reading = reading.map(|history| &history.guest.reader);
+            // Who has been told to join has only to read what is there, and its state is waited for:
+            // but not where its source is away for good.
+            let joining = query.joining.as_ref();
+            let joining = joining.filter(|_| self.shared.give_up.load(Relaxed));
+            if let Some(reader) = reading.or(joining) {
+                let _ = reader.send(ReaderMessage::Stop);
             }
             let _ = query.sink.try_send(SinkMessage::Wake);
         }

@@ -5,6 +5,9 @@
 //! that the query has every row exactly once. Neither reader waits for the other, only for
 //! records that the other has already read.
 
+use super::reader::ReaderMessage;
+use crate::sink::message::{ALL_REWRITES, SinkMessage};
+use crossbeam_channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidewheel_core::{Framing, RawChunk};
 
@@ -27,6 +30,32 @@ pub fn goal(one: &Positions, other: &Positions) -> Positions {
 pub fn reached(positions: &Positions, goal: &Positions) -> bool {
     goal.iter()
         .all(|(partition, offset)| positions.get(partition).is_some_and(|at| at >= offset))
+}
+
+/// A reading of history that is to join the live one. Dropped before it has, on whatever way, it
+/// ends: nobody would take its state.
+#[derive(Debug)]
+pub struct Guest {
+    /// To its reader.
+    pub reader: Sender<ReaderMessage>,
+    /// To its query's sink task, and the number of shards whose end that waits for.
+    pub sink: (Sender<SinkMessage>, usize),
+    /// Its query is announced to the live shards, which wait for its state.
+    pub has_joined: bool,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if self.has_joined {
+            return;
+        }
+        let _ = self.reader.send(ReaderMessage::Stop);
+        let (sink, shards) = &self.sink;
+        for shard in 0..*shards {
+            let rewrites = ALL_REWRITES;
+            let _ = sink.send(SinkMessage::Done { shard, rewrites });
+        }
+    }
 }
 
 /// A reader's way to the goal: what lies behind it is kept for later.

@@ -142,10 +142,11 @@ impl TableTime {
         self.all_finished()
     }
 
-    /// True when every partition was read to its last record.
+    /// True when every partition was read to its last record. Of a table whose partitions were not
+    /// known yet, nothing was read.
     #[must_use]
     pub fn all_finished(&self) -> bool {
-        self.partitions.values().all(|state| state.finished)
+        !self.partitions.is_empty() && self.partitions.values().all(|state| state.finished)
     }
 
     /// The store is away: nothing counts as read to its end, so time stops.
@@ -175,16 +176,19 @@ impl TableTime {
     }
 
     /// True while some partition is being replayed: its end was not seen within
-    /// [`BEHIND_AFTER`]. In a live flow, the end is seen between any two rows or so.
+    /// [`BEHIND_AFTER`]. In a live flow, the end is seen between any two rows or so. True too before
+    /// it is known which partitions there are.
     #[must_use]
     pub fn is_behind(&self, now: Duration) -> bool {
-        self.partitions.values().any(|state| {
-            !state.at_end
-                && !state.finished
-                && state
-                    .end_seen
-                    .is_none_or(|seen| now.saturating_sub(seen) > BEHIND_AFTER)
-        })
+        let mut partitions = self.partitions.values();
+        partitions.len() == 0
+            || partitions.any(|state| {
+                !state.at_end
+                    && !state.finished
+                    && state
+                        .end_seen
+                        .is_none_or(|seen| now.saturating_sub(seen) > BEHIND_AFTER)
+            })
     }
 
     /// The clock went on: partitions become idle; when all are, time goes on by itself. True when
@@ -343,6 +347,16 @@ mod tests {
         (0..2).for_each(|partition| after.at_end(partition, day));
         after.tick(day + Duration::from_micros(5));
         assert_eq!(after.frontier(), before.frontier() + 5);
+    }
+
+    #[test]
+    fn before_its_partitions_are_known_a_table_is_behind_and_not_finished() {
+        let mut time = TableTime::new(Duration::from_secs(3), Duration::from_micros(30));
+        assert!(time.is_behind(Duration::ZERO) && !time.all_finished());
+        time.add(0, Duration::ZERO);
+        assert!(time.is_behind(Duration::ZERO) && !time.all_finished());
+        time.at_end(0, Duration::ZERO);
+        assert!(!time.is_behind(Duration::ZERO) && time.finished(0));
     }
 
     #[test]

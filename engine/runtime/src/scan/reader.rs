@@ -1,7 +1,7 @@
 //! Takes chunks from a source and numbers them.
 
 use super::change::Change;
-use super::meeting::{Approach, Positions, goal};
+use super::meeting::{Approach, Guest, Positions, goal};
 use super::program::{QueryId, ScanProgram};
 use super::worker::{Output, Work};
 use crate::checkpoint::Barrier;
@@ -46,8 +46,8 @@ pub enum ReaderMessage {
     Meet {
         /// Where the other stands.
         positions: Positions,
-        /// The other reader, to be told the goal.
-        other: Sender<ReaderMessage>,
+        /// The other reading, to be told the goal.
+        guest: Guest,
         /// What changes there.
         change: Box<Change>,
     },
@@ -114,8 +114,8 @@ pub struct Reader {
     pub history: Option<History>,
     /// The next offset of each partition, as far as it is known.
     pub positions: Positions,
-    /// The way to a meeting, and what changes there (nothing in a reading of history).
-    pub approach: Option<(Approach, Option<Box<Change>>)>,
+    /// The way to a meeting, with whom, and what changes there (nothing in a reading of history).
+    pub approach: Option<(Approach, Option<(Guest, Box<Change>)>)>,
     /// Messages that wait for the meeting.
     pub deferred: VecDeque<ReaderMessage>,
     /// Partitions that alignment has paused.
@@ -158,7 +158,7 @@ impl Reader {
             }
             ReaderMessage::Stop => Some(self.end(Output::Stopped)),
             ReaderMessage::Remove => Some(self.end(Output::Removed)),
-            later if self.approach.is_some() => {
+            later if self.is_meeting() => {
                 self.deferred.push_back(later);
                 None
             }
@@ -169,12 +169,12 @@ impl Reader {
             }
             ReaderMessage::Meet {
                 positions,
-                other,
+                guest,
                 change,
             } => {
                 let goal = goal(&self.positions, &positions);
-                let _ = other.send(ReaderMessage::Finish(goal.clone()));
-                self.approach(goal, Some(change))
+                let _ = guest.reader.send(ReaderMessage::Finish(goal.clone()));
+                self.approach(goal, Some((guest, change)))
             }
             ReaderMessage::Finish(goal) => self.approach(goal, None),
         }
@@ -185,7 +185,7 @@ impl Reader {
         (!self.send(Output::Change(change))).then_some(Poll::Done)
     }
 
-    fn approach(&mut self, goal: Positions, change: Option<Box<Change>>) -> Option<Poll> {
+    fn approach(&mut self, goal: Positions, change: Option<(Guest, Box<Change>)>) -> Option<Poll> {
         for partition in &self.paused {
             self.source.pause(*partition, false);
         }
@@ -203,7 +203,7 @@ impl Reader {
             return None;
         }
         let (approach, change) = self.approach.take()?;
-        let Some(change) = change else {
+        let Some((mut guest, change)) = change else {
             return Some(self.end(Output::HandOver));
         };
         let (kept, arrived) = approach.end();
@@ -212,7 +212,15 @@ impl Reader {
             let paused = self.paused.contains(partition);
             self.source.pause(*partition, paused);
         }
-        self.change(change)
+        let poll = self.change(change);
+        guest.has_joined = poll.is_none();
+        poll
+    }
+
+    /// On the way to a meeting, or not yet through with what was read beyond the last one: what its
+    /// place is, and what others may be told of it, is not known then.
+    fn is_meeting(&self) -> bool {
+        self.approach.is_some() || !self.kept.is_empty()
     }
 
     /// Sends a chunk to the workers, or the part of it that lies before a meeting.
@@ -328,7 +336,7 @@ impl Reader {
 
     /// Messages in the order in which they came.
     fn next_message(&mut self) -> Option<ReaderMessage> {
-        if self.approach.is_none()
+        if !self.is_meeting()
             && let Some(message) = self.deferred.pop_front()
         {
             return Some(message);
@@ -344,16 +352,17 @@ impl Task for Reader {
                 return poll;
             }
         }
+        // It is in memory already, so it goes on also where that is short.
+        if self.approach.is_none()
+            && let Some(chunk) = self.kept.pop_front()
+        {
+            return self.chunk(chunk);
+        }
         if let Some(poll) = self.hold() {
             return poll;
         }
         if let Some(poll) = self.history() {
             return poll;
-        }
-        if self.approach.is_none()
-            && let Some(chunk) = self.kept.pop_front()
-        {
-            return self.chunk(chunk);
         }
         let event = match self.source.poll(self.chunk_bytes, POLL_TIMEOUT) {
             Ok(event) => event,

@@ -12,6 +12,7 @@ use crate::task::Poll;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tidewheel_kernel::keys::KeyEncoder;
 use tidewheel_kernel::spec::SetSpec;
 use tidewheel_kernel::window::{SetId, WindowOperator};
@@ -140,7 +141,7 @@ impl Shard {
 
     /// Takes the state that the first joining query waits for. False while it is not here.
     pub(super) fn join(&mut self) -> bool {
-        let Some(mut new) = self.joining.pop_front() else {
+        let Some(new) = self.joining.pop_front() else {
             return true;
         };
         let source = new.chain.source;
@@ -177,13 +178,19 @@ impl Shard {
                 self.enter(query);
             }
             Some(Err(TryRecvError::Disconnected)) | None => {
-                tracing::error!(query = new.chain.name, "its history could not be read");
-                (new.from, new.muted) = (None, false);
-                let id = new.id;
-                self.add(source, vec![new]);
-                if let Some(query) = self.queries.get_mut(&id) {
-                    query.settling = true;
+                // A part of its rows is none of its values.
+                self.early.remove(&new.id);
+                let failed = matches!(new.handle.state(), QueryState::Failed { .. });
+                if !failed && !self.closing.load(Relaxed) {
+                    let message = "its history could not be read to its end; submit it again";
+                    tracing::error!(query = new.chain.name, message);
+                    let message = message.to_owned();
+                    new.handle.set_state(QueryState::Failed { message });
                 }
+                let _ = new.sink.send(SinkMessage::Done {
+                    shard: self.number,
+                    rewrites: ALL_REWRITES,
+                });
             }
         }
         // The live time may be further than that of the history.

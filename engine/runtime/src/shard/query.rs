@@ -123,6 +123,8 @@ pub struct QueryShard {
     pub told: Option<SourceTime>,
     /// The sink was told that nothing follows.
     pub done: bool,
+    /// The sink was told that it need not pause.
+    pub hurries: bool,
     /// How often the sink asked for everything again.
     pub rewrites: u64,
     /// After a restart: when it writes again.
@@ -279,6 +281,7 @@ impl QueryShard {
             served: Duration::ZERO,
             told: None,
             done: false,
+            hurries: false,
             rewrites: 0,
             gate: Gate::Open,
             settling: false,

@@ -188,7 +188,7 @@ impl SinkTask {
             | SinkMessage::Barrier { shard, .. }
             | SinkMessage::Settled { shard }
             | SinkMessage::Done { shard, .. } => Some(*shard),
-            SinkMessage::Wake => None,
+            SinkMessage::Wake | SinkMessage::Hurry => None,
         };
         if shard.is_some_and(|shard| self.progressing.passed.contains(&shard)) {
             self.progressing.held.push_back(message);

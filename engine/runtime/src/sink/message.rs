@@ -45,6 +45,8 @@ pub enum SinkMessage {
     },
     /// Something outside has changed: look.
     Wake,
+    /// The input has ended: what is left is taken without the pauses of EMIT ON CHANGE EVERY.
+    Hurry,
     /// The shard has nothing more, unless the sink asks for everything once more.
     Done {
         /// The shard.

@@ -94,6 +94,8 @@ struct State {
     rewrites: u64,
     /// Rows came for the tail while the sink was away.
     tail_waits: bool,
+    /// The input has ended: credit does not wait for EMIT ON CHANGE EVERY.
+    hurries: bool,
 }
 
 impl SinkTask {
@@ -128,6 +130,7 @@ impl SinkTask {
             counted_writes: 0,
             rewrites: 0,
             tail_waits: false,
+            hurries: false,
         };
         let finisher = Finisher::new(Arc::clone(&chain));
         Self {
@@ -218,7 +221,7 @@ impl SinkTask {
     /// Gives the shard credit, now or once `EMIT ON CHANGE EVERY` has passed.
     fn credit_later(&mut self, shard: usize) {
         match self.chain.emit_every {
-            Some(every) if !self.all_ended() => {
+            Some(every) if !self.state.hurries => {
                 self.state
                     .credits
                     .push((shard, self.env.monotonic() + every));
@@ -261,6 +264,10 @@ impl SinkTask {
                 self.state.times[shard].0 = time;
                 self.run_tail()?;
                 self.credit_later(shard);
+                Ok(())
+            }
+            SinkMessage::Hurry => {
+                self.state.hurries = true;
                 Ok(())
             }
             SinkMessage::Wake | SinkMessage::Barrier { .. } | SinkMessage::Settled { .. } => Ok(()),
@@ -437,10 +444,11 @@ impl SinkTask {
             .state
             .credits
             .iter()
-            .filter(|(_, at)| *at <= now)
+            .filter(|(_, at)| *at <= now || self.state.hurries)
             .map(|(shard, _)| *shard)
             .collect();
-        self.state.credits.retain(|(_, at)| *at > now);
+        let hurries = self.state.hurries;
+        self.state.credits.retain(|(_, at)| *at > now && !hurries);
         for shard in due {
             self.credit(shard);
         }
@@ -488,7 +496,7 @@ impl SinkTask {
             self.receive(message)?;
         }
         self.pass_barrier()?;
-        if self.give_up.load(Relaxed) {
+        if self.give_up.load(Relaxed) || self.all_ended() && self.is_removed() {
             return self.close();
         }
         Ok(Poll::Idle(Some(BACK_OFF.0)))

@@ -93,7 +93,7 @@ impl SinkTask {
     }
 
     /// Nobody asks for the query's values any more.
-    fn is_removed(&self) -> bool {
+    pub(super) fn is_removed(&self) -> bool {
         let gone = ALL_REWRITES.saturating_add(1);
         self.handle.abandoned.load(Relaxed)
             || self.state.times.iter().all(|(_, done)| *done >= gone)

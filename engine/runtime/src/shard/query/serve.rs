@@ -218,10 +218,11 @@ impl QueryShard {
         due
     }
 
-    /// Tells the sink that nothing follows. One that has not begun to write leaves what stands.
+    /// Tells the sink that nothing follows. One that has not begun to write, or was paused before it
+    /// had said all that stands, leaves what stands.
     pub fn send_done(&mut self, shard: usize) {
         self.done = true;
-        let begun = !self.muted && self.is_open();
+        let begun = !self.muted && self.is_open() && !self.settling;
         let rewrites = if begun { self.rewrites } else { ALL_REWRITES };
         let _ = self.sink.send(SinkMessage::Done { shard, rewrites });
     }
