@@ -52,6 +52,8 @@ enum Kind {
     Live,
     /// One without, and queries that come and change.
     Changing,
+    /// The same, but only while the process is down.
+    Edited,
 }
 
 /// How far a query has come that begins later than others, or changes.
@@ -74,6 +76,8 @@ struct World {
     versions: Vec<Version>,
     env: Arc<dyn Env>,
     kind: Kind,
+    /// When the last record comes.
+    last: Duration,
 }
 
 impl World {
@@ -82,6 +86,8 @@ impl World {
         let (rows, mut records) = script(&mut random);
         repeat_some(&mut random, &mut records);
         break_some(&mut random, &mut records);
+        let all = records.iter().flatten().map(|record| record.at);
+        let last = all.max().unwrap_or_default();
         let shared = Shared::new(random.u64(..), records);
         let registry = registry(&shared);
         let ttl = if random.bool() { TTL_SECONDS } else { 3_600 };
@@ -89,11 +95,15 @@ impl World {
         let earlier = compiled("crash.sql", earlier(&text), &registry);
         let program = compiled("crash.sql", text, &registry);
         let version = |_| match (kind, random.u8(0..4)) {
-            (Kind::Changing, 0..2) => Version::Absent,
-            (Kind::Changing, 2) => Version::Earlier,
+            (Kind::Changing | Kind::Edited, 0..2) => Version::Absent,
+            (Kind::Changing | Kind::Edited, 2) => Version::Earlier,
             _ => Version::Final,
         };
-        let versions = program.queries.iter().map(version).collect();
+        let mut versions: Vec<Version> = program.queries.iter().map(version).collect();
+        if kind == Kind::Edited {
+            // A run without queries has ended.
+            versions[0] = Version::Final;
+        }
         let env: Arc<dyn Env> = Arc::new(SimulatedEnv::new(&shared, registry));
         let storage = Arc::new(SimulatedStorage::new(random.u64(..), &shared.death));
         let world = Self {
@@ -105,6 +115,7 @@ impl World {
             versions,
             env,
             kind,
+            last,
         };
         (world, rows)
     }
@@ -143,7 +154,7 @@ impl World {
 
     /// No more rows come soon.
     fn is_late(&self) -> bool {
-        self.shared.now().as_secs() + 20 >= SCRIPT as u64
+        self.shared.now() + Duration::from_secs(20) >= self.last
     }
 
     /// The names of some queries.
@@ -153,8 +164,8 @@ impl World {
         names.filter(|_| self.random.u8(0..3) == 0).collect()
     }
 
-    /// A new process.
-    fn start(&mut self) -> (Engine, Arc<Simulation>) {
+    /// A new process, perhaps the last one.
+    fn start(&mut self, is_last: bool) -> (Engine, Arc<Simulation>) {
         self.storage.faults.store(0, Relaxed);
         self.shared.death.chance.store(0, Relaxed);
         self.shared.death.dead.store(false, Relaxed);
@@ -185,6 +196,9 @@ impl World {
             let engine = Engine::live(&self.env, executor, &options);
             engine.apply(&self.current()).expect("starts");
             engine
+        } else if self.kind == Kind::Edited {
+            self.change(is_last);
+            Engine::start(&self.current(), &self.env, executor, &options).expect("starts")
         } else {
             Engine::start(&self.program, &self.env, executor, &options).expect("starts")
         };
@@ -229,6 +243,8 @@ impl World {
         let kind = self.kind;
         let mut left = steps;
         let mut ends_at = None;
+        let versions = self.versions.iter();
+        let is_final = versions.clone().all(|version| *version == Version::Final);
         loop {
             let slice = left.min(SLICE);
             let over = shared.now().as_secs() >= SCRIPT as u64;
@@ -253,7 +269,8 @@ impl World {
                     shared.faults.store(0, Relaxed);
                     storage.faults.store(0, Relaxed);
                 }
-                if kind != Kind::Bounded && now > 420 && is_caught_up(engine) {
+                let ends = kind != Kind::Bounded && (kind != Kind::Edited || is_final);
+                if ends && now > 420 && is_caught_up(engine) {
                     // Some time for sinks to say how far they are, and for the last changes: who has
                     // not begun to write at a stop does not any more.
                     let ends_at = *ends_at.get_or_insert(now + 30);
@@ -334,7 +351,7 @@ fn run(seed: u64, kind: Kind) {
         crashes = given.parse().expect("a number");
     }
     let (engine, simulation) = loop {
-        let (engine, simulation) = world.start();
+        let (engine, simulation) = world.start(crashes == 0);
         // From the first steps of a start to long quiet runs.
         let magnitude = world.random.u32(1..6);
         let steps = world.random.usize(0..10_usize.pow(magnitude));
@@ -465,6 +482,15 @@ fn changed_queries_end_as_if_nothing_had_crashed() {
     run_all(
         "changed_queries_end_as_if_nothing_had_crashed",
         Kind::Changing,
+        40,
+    );
+}
+
+#[test]
+fn queries_edited_between_runs_end_as_if_nothing_had_crashed() {
+    run_all(
+        "queries_edited_between_runs_end_as_if_nothing_had_crashed",
+        Kind::Edited,
         40,
     );
 }

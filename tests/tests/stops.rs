@@ -20,11 +20,14 @@ use tidewheel_checkpoint::lease::Owner;
 use tidewheel_checkpoint::{CheckpointStore, Lease, Storage};
 use tidewheel_core::Env;
 use tidewheel_runtime::checkpoint::checkpointer::CheckpointOptions;
+use tidewheel_runtime::memory::MemoryLimit;
 use tidewheel_runtime::status::QueryState;
 use tidewheel_runtime::task::{Executor, Simulation};
 use tidewheel_runtime::{Engine, RunOptions};
 use tidewheel_sql::plan::Program;
 
+/// What the process may use, bytes: far more than it does.
+const MEMORY: u64 = 1 << 40;
 /// A stop takes no longer, in the simulation's time.
 const STOP_MAX: Duration = Duration::from_secs(60);
 
@@ -72,8 +75,13 @@ impl World {
     }
 
     fn start(&self, random: &mut fastrand::Rng) -> (Engine, Arc<Simulation>) {
+        let used = Arc::clone(&self.shared);
         let options = RunOptions {
             shards: random.usize(1..4),
+            memory: Some(MemoryLimit {
+                bytes: MEMORY,
+                used: Arc::new(move || Some(used.memory.load(Relaxed))),
+            }),
             ..RunOptions::default()
         };
         let simulation = Arc::new(Simulation::new(random.u64(..)));
@@ -94,9 +102,19 @@ fn stop_while_queries_join(seed: u64) {
     // From the first steps of a history to after its end.
     let magnitude = random.u32(1..5);
     simulation.run(random.usize(0..10_usize.pow(magnitude)), pass);
+    if random.u8(0..4) == 0 {
+        // Memory is short from here on.
+        shared.memory.store(MEMORY, Relaxed);
+        simulation.run(random.usize(0..2_000), pass);
+    }
     let away = random.bool();
     shared.away.store(away, Relaxed);
     simulation.run(random.usize(0..2_000), pass);
+    if random.bool() {
+        // Who has come goes again.
+        engine.apply(&world.begun).expect("changes");
+        simulation.run(random.usize(0..2_000), pass);
+    }
     engine.stop();
     let ended = runs_out(&simulation, shared, STOP_MAX);
     let left = || simulation.names();

@@ -193,6 +193,8 @@ impl KafkaSource {
 
     fn begin(&mut self, spans: Vec<(u32, super::places::Span)>) -> Result<(), SourceError> {
         let mut list = TopicPartitionList::new();
+        // After all have been told of, or the first end would look like the last one.
+        let mut ended = Vec::new();
         for (number, span) in spans {
             if let Some((lost, why)) = &span.reset {
                 self.passed_over(number, span.start, *lost, why);
@@ -201,8 +203,7 @@ impl KafkaSource {
             self.events
                 .push_back(SourceEvent::Added { partition: number });
             if finished {
-                self.events
-                    .push_back(SourceEvent::Finished { partition: number });
+                ended.push(SourceEvent::Finished { partition: number });
             } else {
                 let offset = Offset::Offset(span.start as i64);
                 list.add_partition_offset(&self.config.topic, number as i32, offset)
@@ -221,6 +222,7 @@ impl KafkaSource {
             };
             self.partitions.insert(number, partition);
         }
+        self.events.extend(ended);
         if list.count() == 0 {
             return Ok(());
         }

@@ -99,6 +99,8 @@ pub struct QueryHandle {
     pub paused: AtomicBool,
     /// It is removed: what its sink does not take is given up.
     pub abandoned: AtomicBool,
+    /// Its history could not be read to its end, so it is nowhere.
+    pub history_failed: AtomicBool,
     /// Its sink has stopped.
     pub sink_gone: AtomicBool,
     /// The source that it reads.
@@ -126,6 +128,7 @@ impl QueryHandle {
             freshness: Freshness::default(),
             paused: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            history_failed: AtomicBool::new(false),
             sink_gone: AtomicBool::new(false),
             source: OnceLock::new(),
             missed: AtomicU64::new(0),

@@ -87,6 +87,8 @@ pub struct Shared {
     pub down: Mutex<Option<(String, Duration)>>,
     /// The source is away.
     pub away: AtomicBool,
+    /// Bytes that the process is said to use.
+    pub memory: AtomicU64,
     /// One in so many polls of a history fails for good, and each second one after it has seen all
     /// ends; 0: none.
     pub history_fails: AtomicU64,

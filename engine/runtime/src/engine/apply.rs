@@ -109,6 +109,7 @@ impl State {
             if let (Some((id, run)), Some((source, _))) = (current, *place)
                 && run.source == source
                 && run.fingerprint == query.fingerprint
+                && !run.has_failed_history()
             {
                 kept.insert(id);
                 // The version before it stays as well while this one reads history.

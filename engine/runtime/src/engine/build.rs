@@ -361,6 +361,7 @@ impl State {
             ticket: 0,
             open: partitions,
             history,
+            read: positions.keys().copied().collect(),
             positions: positions.clone(),
             approach: None,
             deferred: VecDeque::new(),

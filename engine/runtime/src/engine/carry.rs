@@ -10,7 +10,7 @@ use crate::scan::change::Change;
 use crate::scan::program::{Member, QueryId, QueryInput, ScanProgram};
 use crate::scan::reader::ReaderMessage;
 use crate::shard::message::ShardMessage;
-use crate::shard::query::NewQuery;
+use crate::shard::query::{Arrival, NewQuery};
 use crate::status::QueryState;
 use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,8 +155,8 @@ impl State {
                 // Its state is there already.
                 continue;
             }
-            for shard in &mut add {
-                shard.push(new.query(input.clone(), &ready.sink, false));
+            for (number, shard) in add.iter_mut().enumerate() {
+                shard.push(new.query(input.clone(), &ready.sink, number, false));
             }
         }
         let reader = source.reader.clone();
@@ -278,12 +278,19 @@ pub(super) struct Ready {
 
 impl Beginning {
     /// The query as a shard gets it.
-    pub(super) fn query(&self, input: QueryInput, sink: &NewSink, muted: bool) -> NewQuery {
+    pub(super) fn query(
+        &self,
+        input: QueryInput,
+        sink: &NewSink,
+        shard: usize,
+        muted: bool,
+    ) -> NewQuery {
         NewQuery {
             id: self.id,
             chain: Arc::clone(&self.chain),
             input,
             sink: sink.sender.clone(),
+            arrival: Arrival::new(&sink.sender, shard),
             handle: Arc::clone(&self.handle),
             from: None,
             muted,

@@ -114,7 +114,7 @@ impl State {
                 return self.register(id, new, sink, None, tasks);
             }
         };
-        for shard in &shards {
+        for (number, shard) in shards.iter().enumerate() {
             let _ = shard.send(ShardMessage::SourceBegins {
                 source: id,
                 late: None,
@@ -123,14 +123,13 @@ impl State {
                 source: id,
                 program: Arc::clone(&program),
                 remove: Vec::new(),
-                add: vec![new.query(input.clone(), &sink, true)],
+                add: vec![new.query(input.clone(), &sink, number, true)],
             });
         }
         let skip_until = wanted.frontier.filter(|_| !new.chain.current);
         let history = HistoryRun {
             guest: Guest {
                 reader: scan.reader,
-                sink: (sink.sender.clone(), shards.len()),
                 has_joined: false,
             },
             states,

@@ -1,11 +1,10 @@
 //! Lets queries that have caught up on history join the live reading of their source.
 
-use super::Shared;
 use super::state::State;
 use crate::scan::change::Change;
 use crate::scan::program::QueryId;
 use crate::scan::reader::{CaughtUp, ReaderMessage};
-use crate::shard::query::NewQuery;
+use crate::shard::query::{Arrival, NewQuery};
 use crate::status::QueryState;
 use crate::task::{Poll, Task};
 use crossbeam_channel::{Receiver, TryRecvError};
@@ -16,24 +15,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tidewheel_core::time::{MICROS_PER_MILLI, NO_TIME};
 
-/// How often the coordinator looks whether the engine closes.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// Waits for readings of history to catch up.
 pub(super) struct Coordinator {
-    shared: Shared,
     state: Weak<Mutex<State>>,
     inbox: Receiver<CaughtUp>,
 }
 
 impl Coordinator {
-    pub(super) fn new(
-        shared: &Shared,
-        state: &Arc<Mutex<State>>,
-        inbox: Receiver<CaughtUp>,
-    ) -> Self {
+    pub(super) fn new(state: &Arc<Mutex<State>>, inbox: Receiver<CaughtUp>) -> Self {
         Self {
-            shared: shared.clone(),
             state: Arc::downgrade(state),
             inbox,
         }
@@ -42,12 +32,10 @@ impl Coordinator {
 
 impl Task for Coordinator {
     fn poll(&mut self) -> Poll {
-        if self.shared.closing.load(Relaxed) {
-            return Poll::Done;
-        }
         match (self.inbox.try_recv(), self.state.upgrade()) {
+            // No more queries come, and none reads history.
             (_, None) | (Err(TryRecvError::Disconnected), _) => Poll::Done,
-            (Err(TryRecvError::Empty), _) => Poll::Idle(Some(LOOK)),
+            (Err(TryRecvError::Empty), _) => Poll::Idle(None),
             (Ok(caught_up), Some(state)) => {
                 state.lock().join(&caught_up);
                 Poll::Ready
@@ -97,12 +85,14 @@ impl State {
         let add = history
             .states
             .into_iter()
-            .map(|state| {
+            .enumerate()
+            .map(|(shard, state)| {
                 vec![NewQuery {
                     id,
                     chain: Arc::clone(&query.chain),
                     input: input.clone(),
                     sink: query.sink.clone(),
+                    arrival: Arrival::new(&query.sink, shard),
                     handle: Arc::clone(&query.handle),
                     from: Some(state),
                     muted: false,
@@ -142,6 +132,10 @@ impl State {
         self.ending.retain(|(_, ended)| !over(ended));
         for id in gone {
             if let Some(run) = self.queries.remove(id) {
+                if let Some(reader) = &run.joining {
+                    // It may be waited for while its source is away. Where it has joined it is gone.
+                    let _ = reader.send(ReaderMessage::Stop);
+                }
                 self.ending.push((run.chain.sink.clone(), run.ended));
             }
             self.shared.queries.remove(*id);

@@ -155,8 +155,9 @@ impl Engine {
         };
         let (state, caught_up) = State::new(&shared);
         let state = Arc::new(Mutex::new(state));
-        if live {
-            let coordinator = join::Coordinator::new(&shared, &state, caught_up);
+        // Also without live changes: a query that a checkpoint does not have begins by history.
+        if live || shared.options.checkpoints.is_some() {
+            let coordinator = join::Coordinator::new(&state, caught_up);
             shared.executor.spawn(Box::new(coordinator));
         }
         if let Some(options) = &shared.options.checkpoints {

@@ -169,7 +169,7 @@ impl State {
                     if let (Some(saved), Some(input), Some(ready)) =
                         (&new.saved, input, ready.get(&new.id))
                     {
-                        let query = new.query(input.clone(), &ready.sink, false);
+                        let query = new.query(input.clone(), &ready.sink, number, false);
                         queries.push((query, saved.clone()));
                     }
                 }

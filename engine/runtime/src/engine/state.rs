@@ -69,6 +69,15 @@ pub(super) struct QueryRun {
     pub(super) joining: Option<Sender<ReaderMessage>>,
 }
 
+impl QueryRun {
+    /// Its history could not be read to its end: it has to begin once more.
+    pub(super) fn has_failed_history(&self) -> bool {
+        let failed =
+            |history: &HistoryRun| matches!(history.handle.state(), SourceState::Failed { .. });
+        self.handle.history_failed.load(Relaxed) || self.history.as_ref().is_some_and(failed)
+    }
+}
+
 /// A query's own reading of history.
 pub(super) struct HistoryRun {
     pub(super) guest: Guest,

@@ -6,7 +6,6 @@
 //! records that the other has already read.
 
 use super::reader::ReaderMessage;
-use crate::sink::message::{ALL_REWRITES, SinkMessage};
 use crossbeam_channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidewheel_core::{Framing, RawChunk};
@@ -38,22 +37,14 @@ pub fn reached(positions: &Positions, goal: &Positions) -> bool {
 pub struct Guest {
     /// To its reader.
     pub reader: Sender<ReaderMessage>,
-    /// To its query's sink task, and the number of shards whose end that waits for.
-    pub sink: (Sender<SinkMessage>, usize),
     /// Its query is announced to the live shards, which wait for its state.
     pub has_joined: bool,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        if self.has_joined {
-            return;
-        }
-        let _ = self.reader.send(ReaderMessage::Stop);
-        let (sink, shards) = &self.sink;
-        for shard in 0..*shards {
-            let rewrites = ALL_REWRITES;
-            let _ = sink.send(SinkMessage::Done { shard, rewrites });
+        if !self.has_joined {
+            let _ = self.reader.send(ReaderMessage::Stop);
         }
     }
 }

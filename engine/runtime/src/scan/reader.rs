@@ -114,6 +114,10 @@ pub struct Reader {
     pub history: Option<History>,
     /// The next offset of each partition, as far as it is known.
     pub positions: Positions,
+    /// Partitions of which a record was read, now or before a restart. Of others the position is the
+    /// store's end, which a reader that has come by way of records does not always reach: behind the
+    /// last record there may be more places, as behind a transaction.
+    pub read: BTreeSet<u32>,
     /// The way to a meeting, with whom, and what changes there (nothing in a reading of history).
     pub approach: Option<(Approach, Option<(Guest, Box<Change>)>)>,
     /// Messages that wait for the meeting.
@@ -172,7 +176,7 @@ impl Reader {
                 guest,
                 change,
             } => {
-                let goal = goal(&self.positions, &positions);
+                let goal = goal(&self.place(), &positions);
                 let _ = guest.reader.send(ReaderMessage::Finish(goal.clone()));
                 self.approach(goal, Some((guest, change)))
             }
@@ -217,6 +221,10 @@ impl Reader {
         poll
     }
 
+    fn place(&self) -> Positions {
+        place(&self.positions, &self.read)
+    }
+
     /// On the way to a meeting, or not yet through with what was read beyond the last one: what its
     /// place is, and what others may be told of it, is not known then.
     fn is_meeting(&self) -> bool {
@@ -234,6 +242,7 @@ impl Reader {
             return Poll::Ready;
         };
         self.positions.insert(chunk.partition, chunk.next_offset);
+        self.read.insert(chunk.partition);
         let work = Work {
             ticket: self.ticket,
             read_at_ms: self.env.wall_ms(),
@@ -316,10 +325,11 @@ impl Reader {
             && partitions.iter().all(|p| history.at_end.contains(p))
         {
             history.waiting = true;
-            let _ = history.coordinator.send(CaughtUp {
+            let caught_up = CaughtUp {
                 query: history.query,
-                positions: self.positions.clone(),
-            });
+                positions: place(&self.positions, &self.read),
+            };
+            let _ = history.coordinator.send(caught_up);
         }
         if history.waiting {
             return Some(Poll::Idle(Some(WAIT_TO_JOIN)));
@@ -345,6 +355,13 @@ impl Reader {
     }
 }
 
+/// Where a reader is, as far as another one can come there.
+fn place(positions: &Positions, read: &BTreeSet<u32>) -> Positions {
+    let all = positions.iter();
+    let reachable = all.filter(|(partition, _)| read.contains(partition));
+    reachable.map(|(number, at)| (*number, *at)).collect()
+}
+
 impl Task for Reader {
     fn poll(&mut self) -> Poll {
         while let Some(message) = self.next_message() {
@@ -358,7 +375,9 @@ impl Task for Reader {
         {
             return self.chunk(chunk);
         }
-        if let Some(poll) = self.hold() {
+        // What a reading of history has left when it joins is waited for by all shards.
+        let awaited = self.history.is_some() && self.approach.is_some();
+        if let Some(poll) = if awaited { None } else { self.hold() } {
             return poll;
         }
         if let Some(poll) = self.history() {

@@ -155,6 +155,7 @@ impl Shard {
                 operator,
             })) => {
                 let skip_until = new.skip_until;
+                new.arrival.has_come();
                 let place = match (new.input.group, self.sources.get_mut(&source)) {
                     (Some(group), Some(known)) => known.groups.get_mut(group),
                     _ => None,
@@ -180,17 +181,14 @@ impl Shard {
             Some(Err(TryRecvError::Disconnected)) | None => {
                 // A part of its rows is none of its values.
                 self.early.remove(&new.id);
-                let failed = matches!(new.handle.state(), QueryState::Failed { .. });
-                if !failed && !self.closing.load(Relaxed) {
-                    let message = "its history could not be read to its end; submit it again";
+                let handle = &new.handle;
+                if !self.give_up.load(Relaxed) && !handle.history_failed.swap(true, Relaxed) {
+                    let message = "its history could not be read to its end; \
+                                   it is tried again with the next change or start";
                     tracing::error!(query = new.chain.name, message);
                     let message = message.to_owned();
-                    new.handle.set_state(QueryState::Failed { message });
+                    handle.set_state(QueryState::Failed { message });
                 }
-                let _ = new.sink.send(SinkMessage::Done {
-                    shard: self.number,
-                    rewrites: ALL_REWRITES,
-                });
             }
         }
         // The live time may be further than that of the history.

@@ -433,7 +433,8 @@ impl Shard {
         // All sources have ended and all timers have fired: what is left, is sent, then the end,
         // without the pauses of EMIT ON CHANGE EVERY.
         for query in self.queries.values_mut() {
-            if query.chain.emit_every.is_some() && !std::mem::replace(&mut query.hurries, true) {
+            let pauses = query.chain.emit_every.is_some() && !query.muted;
+            if pauses && !std::mem::replace(&mut query.hurries, true) {
                 let _ = query.sink.send(SinkMessage::Hurry);
             }
         }

@@ -11,7 +11,7 @@ use crate::checkpoint::gate::Gate;
 use crate::error::EngineError;
 use crate::plan::{Chain, Keyed};
 use crate::scan::program::{QueryId, QueryInput};
-use crate::sink::message::SinkMessage;
+use crate::sink::message::{ALL_REWRITES, SinkMessage};
 use crate::stats::{Stats, add};
 use crate::status::QueryHandle;
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
@@ -51,6 +51,39 @@ pub enum First {
     Over(Box<OverOperator>),
 }
 
+/// A query's way into a shard. Where it ends before (the reading has), the sink task hears that
+/// nothing comes of this shard, or it would wait for that for ever.
+#[derive(Debug)]
+pub struct Arrival {
+    sink: Option<Sender<SinkMessage>>,
+    shard: usize,
+}
+
+impl Arrival {
+    /// The way into the shard of that number.
+    #[must_use]
+    pub fn new(sink: &Sender<SinkMessage>, shard: usize) -> Self {
+        let sink = Some(sink.clone());
+        Self { sink, shard }
+    }
+
+    /// It is there: the shard speaks for it.
+    pub fn has_come(mut self) {
+        self.sink = None;
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if let Some(sink) = &self.sink {
+            let _ = sink.send(SinkMessage::Done {
+                shard: self.shard,
+                rewrites: ALL_REWRITES,
+            });
+        }
+    }
+}
+
 /// A query on its way into a shard.
 pub struct NewQuery {
     /// Its number.
@@ -63,6 +96,8 @@ pub struct NewQuery {
     pub sink: Sender<SinkMessage>,
     /// What is known of it.
     pub handle: Arc<QueryHandle>,
+    /// Tells the sink task if it never comes into its shard.
+    pub arrival: Arrival,
     /// Where its state comes from; `None`: it begins empty.
     pub from: Option<Receiver<HandOver>>,
     /// Its rows are not handed on: it reads history.
@@ -201,8 +236,10 @@ impl QueryShard {
             handle,
             muted,
             skip_until,
+            arrival,
             ..
         } = new;
+        arrival.has_come();
         let failed = |error: arrow::error::ArrowError| EngineError::Plan {
             query: chain.name.clone(),
             message: error.to_string(),
