@@ -2,7 +2,7 @@
 
 use super::history::Past;
 use super::restart::Start;
-use super::state::{QueryRun, SourceId, State};
+use super::state::{QueryRun, SourceId, SourceRun, State};
 use crate::error::EngineError;
 use crate::plan::{Chain, chain};
 use crate::scan::program::QueryId;
@@ -43,6 +43,8 @@ pub(super) struct Beginning {
     pub(super) replaces: Option<QueryId>,
     /// Set where it reads history first.
     pub(super) history: Option<History>,
+    /// What that history lies before.
+    pub(super) past: Option<Past>,
     /// Its values may stand in the sink, from a process that has ended.
     pub(super) gated: bool,
     /// What a checkpoint has of it.
@@ -97,7 +99,9 @@ impl State {
             let known = self.sources.iter().rev().find(|(_, run)| {
                 run.name == table.spec.name && run.fingerprint == table.fingerprint
             });
-            let place = known.map(|(id, run)| (*id, run.is_joinable()));
+            // What has an end has no history beside the reading: who is new after a restart reads all.
+            let is_late = |run: &SourceRun| run.bounded && matches!(start, Start::Beside(_));
+            let place = known.map(|(id, run)| (*id, run.is_joinable() && !is_late(run)));
             places.push((place, None::<SourceId>));
         }
         let mut kept: BTreeSet<QueryId> = BTreeSet::new();
@@ -106,8 +110,11 @@ impl State {
             let table = &program.sources[chain.source];
             let (place, fresh) = &mut places[chain.source];
             let current = self.newest_run(&query.name);
-            if let (Some((id, run)), Some((source, _))) = (current, *place)
-                && run.source == source
+            let is_of_table = |run: &SourceRun| {
+                run.name == table.spec.name && run.fingerprint == table.fingerprint
+            };
+            if let Some((id, run)) = current
+                && self.sources.get(&run.source).is_some_and(is_of_table)
                 && run.fingerprint == query.fingerprint
                 && !run.has_failed_history()
             {
@@ -117,6 +124,9 @@ impl State {
                 applied.unchanged.push(query.name.clone());
                 continue;
             }
+            // It takes the place of one that has never written, and has to look back as far.
+            let unborn = current.filter(|(_, run)| run.is_unborn());
+            let unborn = unborn.map(|(_, run)| (run.gated, run.past));
             let source = match *place {
                 Some((source, true)) => source,
                 _ => *fresh.get_or_insert_with(|| {
@@ -132,9 +142,11 @@ impl State {
                 Some(run) => Some(start.past(table).unwrap_or_else(|| Past::now(run))),
                 None => start.past(table),
             };
+            let (was_gated, before) = unborn.unwrap_or_default();
+            let past = past.map(|past| before.unwrap_or(past));
             let mut beginning = self.beginning((at, query), chain, past, table);
             start.prepare(&mut beginning, saved)?;
-            beginning.gated |= self.may_repeat(source, is_new);
+            beginning.gated |= was_gated || self.may_repeat(source, is_new);
             if self.newest_run(&query.name).is_some() {
                 applied.replaced.push(query.name.clone());
             } else {
@@ -248,6 +260,7 @@ impl State {
             handle,
             replaces,
             history,
+            past,
             gated: false,
             saved: None,
             saved_sink: None,

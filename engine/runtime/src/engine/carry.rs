@@ -203,6 +203,7 @@ impl State {
                 chain: new.chain,
                 handle: new.handle,
                 gated: new.gated,
+                past: new.past,
                 sink: sink.sender,
                 ended: sink.ended,
                 history,

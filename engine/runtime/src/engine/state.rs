@@ -1,5 +1,6 @@
 //! What is running now: sources with their readers, queries with their sinks.
 
+use super::history::Past;
 use super::{Shared, catching_up};
 use crate::error::EngineError;
 use crate::plan::Chain;
@@ -60,6 +61,8 @@ pub(super) struct QueryRun {
     pub(super) handle: Arc<QueryHandle>,
     /// Its values may stand in the sink, from a process that has ended.
     pub(super) gated: bool,
+    /// What its history lies before, where it began by one.
+    pub(super) past: Option<Past>,
     pub(super) sink: Sender<SinkMessage>,
     /// Disconnected once its sink task has ended.
     pub(super) ended: Receiver<()>,
@@ -75,6 +78,11 @@ impl QueryRun {
         let failed =
             |history: &HistoryRun| matches!(history.handle.state(), SourceState::Failed { .. });
         self.handle.history_failed.load(Relaxed) || self.history.as_ref().is_some_and(failed)
+    }
+
+    /// It has not come to write.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.history.is_some() || self.handle.history_failed.load(Relaxed)
     }
 }
 

@@ -112,10 +112,10 @@ pub struct Reader {
     pub open: Vec<u32>,
     /// Set in a reading of history.
     pub history: Option<History>,
-    /// The next offset of each partition, as far as it is known.
+    /// The next offset of each partition, once the source has given records of it or told its end: a
+    /// saved place may be one that is not there any more.
     pub positions: Positions,
-    /// Partitions of which a record was read, now or before a restart. Of others the position is the
-    /// store's end, which a reader that has come by way of records does not always reach: behind the
+    /// Partitions of which a record was read. Of others the position is the store's end, which a reader that has come by way of records does not always reach: behind the
     /// last record there may be more places, as behind a transaction.
     pub read: BTreeSet<u32>,
     /// The way to a meeting, with whom, and what changes there (nothing in a reading of history).
@@ -280,8 +280,7 @@ impl Reader {
                 partition,
                 next_offset,
             } => {
-                let at = self.positions.entry(partition).or_insert(next_offset);
-                *at = (*at).max(next_offset);
+                self.positions.insert(partition, next_offset);
                 if let Some(history) = &mut self.history {
                     history.at_end.insert(partition);
                 }

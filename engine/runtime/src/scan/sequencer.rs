@@ -85,6 +85,9 @@ pub struct Sequencer {
     pub last_tick: Duration,
     /// The next offset of each partition.
     pub positions: BTreeMap<u32, u64>,
+    /// Where partitions end of which no record has come: a restart reads them from there, however far
+    /// they have grown by then.
+    pub ends: BTreeMap<u32, u64>,
     /// When the newest record of each partition was made, milliseconds.
     pub newest_ms: BTreeMap<u32, i64>,
     /// In a reading of history: where what it has seen goes when it joins the live one.
@@ -100,8 +103,12 @@ impl Sequencer {
             Output::Event(event) => {
                 let now = self.env.monotonic();
                 match event {
-                    SourceEvent::AtEnd { partition, .. } => {
+                    SourceEvent::AtEnd {
+                        partition,
+                        next_offset,
+                    } => {
                         self.handle.is_back(&self.table);
+                        self.ends.insert(partition, next_offset);
                         let before = self.time.is_behind(now);
                         self.time.at_end(partition, now);
                         if before && !self.time.is_behind(now) {
@@ -171,7 +178,7 @@ impl Sequencer {
         let whole = dedup.is_none_or(|dedup| dedup.save(full, &mut bytes));
         let part = Part::Scan {
             source: self.source,
-            offsets: self.positions.clone(),
+            offsets: self.places(),
             marks,
             frontier: self.time.frontier(),
             lead_ms: self.handle.lead_ms(),
@@ -192,6 +199,13 @@ impl Sequencer {
             }
         }
         Poll::Ready
+    }
+
+    /// Where each partition is to be read on.
+    fn places(&self) -> BTreeMap<u32, u64> {
+        let mut places = self.ends.clone();
+        places.extend(&self.positions);
+        places
     }
 
     fn change(&mut self, change: Change) -> Poll {
