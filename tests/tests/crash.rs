@@ -11,7 +11,7 @@ mod simulation_support;
 
 use simulation_support::oracle::{by_key, count_and_max};
 use simulation_support::statements::{PER_WINDOW, TTL_SECONDS, batch, check_current, statements};
-use simulation_support::statements::{compiled, earlier, registry, seeds, written};
+use simulation_support::statements::{compiled, earlier, registry, run_seeds, seeds, written};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Record, Shared, SimulatedEnv};
 use simulation_support::{Row, SCRIPT, script};
@@ -469,14 +469,7 @@ fn count_increments(storage: &SimulatedStorage) {
 }
 
 fn run_all(test: &str, kind: Kind, default: u64) {
-    for seed in seeds(default) {
-        let outcome = std::panic::catch_unwind(|| run(seed, kind));
-        assert!(
-            outcome.is_ok(),
-            "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
-             --test crash {test}"
-        );
-    }
+    run_seeds("crash", test, default, |seed| run(seed, kind));
     if seeds(default).len() > 10 {
         for count in &INCREMENTS {
             assert!(count.load(Relaxed) > 0, "nothing was saved by increments");

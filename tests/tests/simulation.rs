@@ -10,7 +10,8 @@ mod simulation_support;
 
 use simulation_support::oracle::{CURRENT, by_key, count_and_max, inside, last_hop};
 use simulation_support::statements::{
-    PER_WINDOW, TTL_SECONDS, batch, check_current, compiled, registry, seeds, statements, written,
+    PER_WINDOW, TTL_SECONDS, batch, check_current, compiled, registry, run_seeds, statements,
+    written,
 };
 use simulation_support::world::{BEGIN, Record, Shared, SimulatedEnv};
 use simulation_support::{SCRIPT, script};
@@ -105,14 +106,7 @@ fn run(seed: u64, bounded: bool) {
 }
 
 fn run_all(test: &str, bounded: bool, default: u64) {
-    for seed in seeds(default) {
-        let outcome = std::panic::catch_unwind(|| run(seed, bounded));
-        assert!(
-            outcome.is_ok(),
-            "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
-             --test simulation {test}"
-        );
-    }
+    run_seeds("simulation", test, default, |seed| run(seed, bounded));
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod simulation_support;
 
 use simulation_support::oracle::CURRENT;
 use simulation_support::statements::{check_table, compiled, earlier};
-use simulation_support::statements::{registry, seeds, statements};
+use simulation_support::statements::{registry, run_seeds, seeds, statements};
 use simulation_support::storage::SimulatedStorage;
 use simulation_support::world::{Shared, SimulatedEnv};
 use simulation_support::{Row, SCRIPT, script};
@@ -135,21 +135,10 @@ fn stop_while_queries_join(seed: u64) {
     assert_eq!(engine.errors().len(), 0, "{:?}", engine.errors());
 }
 
-fn run_all(test: &str, default: u64, run: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    for seed in seeds(default) {
-        let outcome = std::panic::catch_unwind(|| run(seed));
-        assert!(
-            outcome.is_ok(),
-            "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
-             --test stops {test}"
-        );
-    }
-}
-
 #[test]
 fn a_stop_ends_while_queries_join() {
     let test = "a_stop_ends_while_queries_join";
-    run_all(test, 100, stop_while_queries_join);
+    run_seeds("stops", test, 100, stop_while_queries_join);
 }
 
 /// How many queries have failed, and how many have joined.
@@ -195,7 +184,7 @@ fn fail_while_queries_join(seed: u64) {
 #[test]
 fn a_history_that_fails_ends_its_query_alone() {
     let test = "a_history_that_fails_ends_its_query_alone";
-    run_all(test, 30, fail_while_queries_join);
+    run_seeds("stops", test, 30, fail_while_queries_join);
     if seeds(30).len() > 10 {
         let [failed, joined] = &OUTCOMES;
         assert!(failed.load(Relaxed) > 0 && joined.load(Relaxed) > 0);

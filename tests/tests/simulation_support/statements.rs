@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use std::collections::BTreeMap;
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use tidewheel_core::text::write_value;
 use tidewheel_core::{Registry, SourceText};
@@ -296,6 +297,18 @@ pub fn registry(shared: &Arc<Shared>) -> Registry {
     tidewheel_formats::register(&mut registry);
     registry.add_connector(Arc::new(Memory(Arc::clone(shared))));
     registry
+}
+
+/// Runs a test of a file under its seeds; a failing one says how to run it again.
+pub fn run_seeds(file: &str, test: &str, default: u64, run: impl Fn(u64) + RefUnwindSafe) {
+    for seed in seeds(default) {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(
+            outcome.is_ok(),
+            "seed {seed} failed: TIDEWHEEL_SEED={seed} cargo test --release -p tidewheel-tests \
+             --test {file} {test}"
+        );
+    }
 }
 
 pub fn seeds(default: u64) -> Vec<u64> {

@@ -96,9 +96,8 @@ impl State {
         let mut plans: BTreeMap<SourceId, SourcePlan<'_>> = BTreeMap::new();
         let mut places = Vec::new();
         for table in &program.sources {
-            let known = self.sources.iter().rev().find(|(_, run)| {
-                run.name == table.spec.name && run.fingerprint == table.fingerprint
-            });
+            let mut newest_first = self.sources.iter().rev();
+            let known = newest_first.find(|(_, run)| run.is_of(table));
             // What has an end has no history beside the reading: who is new after a restart reads all.
             let is_late = |run: &SourceRun| run.bounded && matches!(start, Start::Beside(_));
             let place = known.map(|(id, run)| (*id, run.is_joinable() && !is_late(run)));
@@ -110,11 +109,11 @@ impl State {
             let table = &program.sources[chain.source];
             let (place, fresh) = &mut places[chain.source];
             let current = self.newest_run(&query.name);
-            let is_of_table = |run: &SourceRun| {
-                run.name == table.spec.name && run.fingerprint == table.fingerprint
-            };
             if let Some((id, run)) = current
-                && self.sources.get(&run.source).is_some_and(is_of_table)
+                && self
+                    .sources
+                    .get(&run.source)
+                    .is_some_and(|source| source.is_of(table))
                 && run.fingerprint == query.fingerprint
                 && !run.has_failed_history()
             {

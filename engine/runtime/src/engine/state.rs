@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tidewheel_core::TableSpec;
+use tidewheel_sql::plan::SourceTable;
 
 /// The number of a source that is or was read; never used again.
 pub(super) type SourceId = usize;
@@ -43,6 +44,11 @@ pub(super) struct SourceRun {
 }
 
 impl SourceRun {
+    /// It reads that table, as it is defined there.
+    pub(super) fn is_of(&self, table: &SourceTable) -> bool {
+        self.name == table.spec.name && self.fingerprint == table.fingerprint
+    }
+
     /// True while queries can join it.
     pub(super) fn is_joinable(&self) -> bool {
         matches!(

@@ -176,7 +176,7 @@ impl Reader {
                 guest,
                 change,
             } => {
-                let goal = goal(&self.place(), &positions);
+                let goal = goal(&place(&self.positions, &self.read), &positions);
                 let _ = guest.reader.send(ReaderMessage::Finish(goal.clone()));
                 self.approach(goal, Some((guest, change)))
             }
@@ -219,10 +219,6 @@ impl Reader {
         let poll = self.change(change);
         guest.has_joined = poll.is_none();
         poll
-    }
-
-    fn place(&self) -> Positions {
-        place(&self.positions, &self.read)
     }
 
     /// On the way to a meeting, or not yet through with what was read beyond the last one: what its
