@@ -239,6 +239,22 @@ impl CellStore for ChangesStore {
         cast(&made, &self.result).unwrap_or_else(|_| new_null_array(&self.result, cells.len()))
     }
 
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let lists = || {
+            let states = cells.iter().map(|&cell| &self.cells[cell as usize]);
+            states.filter_map(|state| match state {
+                State::Rows(rows) => Some(rows),
+                State::Span(_) => None,
+            })
+        };
+        let places = lists().map(|rows| rows.as_ptr().addr() ^ rows.len());
+        let places = places.fold(0, |read, place| read ^ place as u64);
+        let ends = lists().filter_map(|rows| Some((rows.first()?, rows.last()?)));
+        ends.fold(places, |read, (first, last)| {
+            read ^ first.order.seq ^ last.token
+        })
+    }
+
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         let put = |row: &Row, out: &mut Vec<u8>| {
             put_order(out, row.order);

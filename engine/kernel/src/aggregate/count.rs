@@ -81,6 +81,11 @@ impl CellStore for CountStore {
         cast(&made, &self.result).unwrap_or(made)
     }
 
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let counts = cells.iter().map(|&cell| self.counts[cell as usize]);
+        counts.fold(0, |read, count| read ^ count as u64)
+    }
+
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         put_i64(out, self.counts[cell as usize]);
     }

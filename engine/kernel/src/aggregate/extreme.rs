@@ -130,6 +130,13 @@ impl CellStore for ExtremeStore {
         self.codec.array(values, &self.result)
     }
 
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let some = cells.iter().map(|&cell| self.some[cell as usize]);
+        let some = some.fold(0, |read, some| read ^ u64::from(some));
+        let tokens = cells.iter().map(|&cell| self.tokens[cell as usize]);
+        tokens.fold(some, |read, token| read ^ token)
+    }
+
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         let cell = cell as usize;
         out.push(u8::from(self.some[cell]));

@@ -94,6 +94,14 @@ pub trait CellStore: Send {
     fn read_all(&mut self, cells: &[Cell]) -> Vec<ArrayRef> {
         vec![self.read(cells)]
     }
+    /// Reads from memory what [`CellStore::save`] of these cells will read. No read waits for
+    /// another one's result where that can be, so the processor has many of them under way at a time; one
+    /// cell after the other, it would wait for each. What is returned means nothing, but depends on
+    /// all that was read.
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let _ = cells;
+        0
+    }
     /// Appends a cell's state to `out`, for checkpoints.
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>);
     /// Sets a cell's state from what `save` wrote, and says how many bytes that was.

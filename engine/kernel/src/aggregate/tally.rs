@@ -415,6 +415,19 @@ impl<S: Sight> CellStore for TallyStore<S> {
             .collect()
     }
 
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let bags = || {
+            let bags = cells.iter().map(|&cell| &self.cells[cell as usize]);
+            bags.map(Bag::entries)
+        };
+        let places = bags().map(|entries| entries.as_ptr().addr() ^ entries.len());
+        let places = places.fold(0, |read, place| read ^ place as u64);
+        let ends = bags().filter_map(|entries| Some((entries.first()?, entries.last()?)));
+        ends.fold(places, |read, (first, last)| {
+            read ^ first.token ^ last.sight.order(true).seq
+        })
+    }
+
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         let bag = &self.cells[cell as usize];
         put_count(out, bag.entries().len());

@@ -7,8 +7,8 @@
 //! ```
 
 use super::{Group, RegroupOperator};
-use crate::aggregate::StateError;
 use crate::aggregate::codec::{Reader, put_count, put_i64};
+use crate::aggregate::{Cell, StateError};
 use crate::keys::hash_of;
 use crate::saved::{Chain, ChangedKeys, Head, Kind, Loaded, Save, broken};
 use crate::share::Share;
@@ -47,8 +47,9 @@ impl RegroupOperator {
             out,
         );
         put_count(out, keys.keys.len());
-        let (groups, cells) = (&self.groups, &mut self.cells);
-        keys.put_entries(groups, out, |slot, out| {
+        let groups = &self.groups;
+        let list = |group: &Group, list: &mut Vec<Cell>| list.push(group.cell);
+        keys.put_entries(groups, &mut self.cells, out, list, |slot, cells, out| {
             let group = groups.get(slot);
             put_i64(out, group.rows);
             put_i64(out, group.newest);

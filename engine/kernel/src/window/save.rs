@@ -16,10 +16,10 @@ use super::grid::{Grid, ROW_TIME_LIMIT};
 use super::operator::{LaneSlot, SetId, SetPlace, WindowOperator};
 use super::slices::SliceList;
 use super::table::KeyTable;
-use crate::aggregate::StateError;
 use crate::aggregate::codec::{
     Reader, put_count, put_counted, put_i64, put_sized, put_u32, put_u64,
 };
+use crate::aggregate::{Cell, StateError};
 use crate::keys::{KeyEncoder, hash_of};
 use crate::saved::{Chain, ChangedKeys, Head, Kind, Save, broken};
 use crate::share::Share;
@@ -33,6 +33,10 @@ pub(crate) enum LaneKind {
     Closing = 1,
     Session = 2,
 }
+
+/// How many cells are read from memory before they are saved: enough that what is to be read of
+/// them is under way together, few enough that it stays in the processor's nearest cache till then.
+const CELLS_AT_ONCE: usize = 128;
 
 /// The keys that are saved.
 #[derive(Debug)]
@@ -63,24 +67,38 @@ impl SavedKeys {
         number.filter(|&number| number != NONE)
     }
 
-    /// Appends the entries of these keys; `put` writes one.
+    /// Appends the entries of these keys; `put` writes one. `list` names the cells that it will
+    /// save: they are read from memory for some keys at a time beforehand.
     pub(crate) fn put_entries<E: Default>(
         &self,
         entries: &Entries<E>,
+        cells: &mut CellSet,
         out: &mut Vec<u8>,
-        mut put: impl FnMut(u32, &mut Vec<u8>),
+        list: impl Fn(&E, &mut Vec<Cell>),
+        mut put: impl FnMut(u32, &mut CellSet, &mut Vec<u8>),
     ) {
-        let slots = || {
-            let found = self.keys.iter().map(|&key| entries.find(key));
-            (0_u32..).zip(found)
-        };
-        put_count(out, slots().filter(|(_, slot)| slot.is_some()).count());
-        for (number, slot) in slots() {
-            if let Some(slot) = slot {
-                put_u32(out, number);
-                put_sized(out, |out| put(slot, out));
+        put_counted(out, |out| {
+            let (mut slots, mut listed) = (Vec::new(), Vec::new());
+            let mut count = 0;
+            let last = self.keys.len().saturating_sub(1);
+            for (number, &key) in self.keys.iter().enumerate() {
+                if let Some(slot) = entries.find(key) {
+                    slots.push((number as u32, slot));
+                    list(entries.get(slot), &mut listed);
+                }
+                if number < last && listed.len() < CELLS_AT_ONCE && slots.len() < CELLS_AT_ONCE {
+                    continue;
+                }
+                cells.prefetch(&listed);
+                count += slots.len();
+                for (number, slot) in slots.drain(..) {
+                    put_u32(out, number);
+                    put_sized(out, |out| put(slot, cells, out));
+                }
+                listed.clear();
             }
-        }
+            count
+        });
     }
 
     /// Appends the keys of these slots, in their order, each once and only as far as they are
@@ -107,6 +125,11 @@ impl SavedKeys {
             count
         });
     }
+}
+
+/// Names the cells of slices, for [`SavedKeys::put_entries`].
+pub(crate) fn list_slices(slices: &SliceList, list: &mut Vec<Cell>) {
+    list.extend(slices.live().iter().map(|slice| slice.cell));
 }
 
 /// Appends slices with the times at which they start.

@@ -329,6 +329,28 @@ impl Sightings {
         count
     }
 
+    /// Reads from memory what [`Self::save`] of these cells will read, as
+    /// [`CellStore::prefetch`](crate::aggregate::CellStore::prefetch) does.
+    pub(crate) fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let mut ids: SmallVec<[u32; 64]> = cells
+            .iter()
+            .map(|&cell| self.cells[cell as usize].first)
+            .collect();
+        let mut read = 0;
+        // From each cell one sighting in turn: those of one follow one another.
+        loop {
+            ids.retain(|id| *id != NONE);
+            if ids.is_empty() {
+                return read;
+            }
+            for id in &mut ids {
+                let sighting = &self.sightings[*id as usize];
+                read ^= sighting.token;
+                *id = sighting.next;
+            }
+        }
+    }
+
     /// Appends a slice's values to `out`, for checkpoints.
     pub(crate) fn save(&self, cell: Cell, out: &mut Vec<u8>) {
         put_count(out, self.cells[cell as usize].count as usize);

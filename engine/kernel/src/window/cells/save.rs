@@ -19,6 +19,13 @@ impl CellSet {
         }
     }
 
+    /// Reads from memory what [`CellSet::save`] of these cells will read, many at a time.
+    pub(crate) fn prefetch(&self, cells: &[Cell]) {
+        let groups = self.groups.iter().map(|group| group.store.prefetch(cells));
+        let sighted = self.sighted.iter().map(|group| group.store.prefetch(cells));
+        std::hint::black_box(groups.chain(sighted).fold(0, |read, more| read ^ more));
+    }
+
     /// Appends a cell's state. Cells taken before the last [`CellSet::reserve`] can be saved.
     pub(crate) fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         for group in &mut self.groups {

@@ -11,12 +11,12 @@
 //! tail   none
 //! ```
 
-use super::{ClosingLane, Value, Waiting};
+use super::{ClosingLane, Entry, Value, Waiting};
 use crate::aggregate::StateError;
 use crate::aggregate::codec::{Reader, put_count, put_i64, put_sized, put_u64};
 use crate::saved::broken;
 use crate::window::save::{
-    LaneKind, SavedKeys, SavedLane, arrivals, put_slices, read_slices, rows_of,
+    LaneKind, SavedKeys, SavedLane, arrivals, list_slices, put_slices, read_slices, rows_of,
 };
 use crate::window::table::KeyTable;
 use tidewheel_core::EventTime;
@@ -51,8 +51,8 @@ impl ClosingLane {
             shown.extend(known.iter().map(|&(end, slot)| (slot, end)));
             shown.sort_unstable();
         }
-        let cells = &mut self.cells;
-        keys.put_entries(entries, out, |slot, out| {
+        let list = |entry: &Entry, list: &mut _| list_slices(&entry.slices, list);
+        keys.put_entries(entries, &mut self.cells, out, list, |slot, cells, out| {
             let entry = entries.get(slot);
             put_i64(out, entry.next_end);
             put_u64(out, entry.arrival);

@@ -16,7 +16,7 @@ use super::{Entry, MovingLane, NewSlice, UNARMED};
 use crate::aggregate::StateError;
 use crate::aggregate::codec::{Reader, put_count, put_i64, put_sized, put_u32};
 use crate::saved::broken;
-use crate::window::save::{LaneKind, SavedKeys, SavedLane, put_slices, read_slices};
+use crate::window::save::{LaneKind, SavedKeys, SavedLane, list_slices, put_slices, read_slices};
 use crate::window::slices::SliceList;
 use crate::window::table::KeyTable;
 use tidewheel_core::EventTime;
@@ -89,8 +89,8 @@ impl MovingLane {
             slot.map_or(0, |slot| entries.get(slot).slices.live().len())
         };
         put_count(out, keys.keys.iter().map(slices).sum());
-        let cells = &mut self.cells;
-        keys.put_entries(entries, out, |slot, out| {
+        let list = |entry: &Entry, list: &mut _| list_slices(&entry.slices, list);
+        keys.put_entries(entries, &mut self.cells, out, list, |slot, cells, out| {
             let entry = entries.get(slot);
             let (frozen, changed) = (self.frozen.get(&slot), self.changed.get(&slot));
             let due = entry.armed <= self.clock;

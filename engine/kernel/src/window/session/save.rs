@@ -8,9 +8,9 @@
 //! tail   the keys to be read: by events (count u32, key u32 *), by time (the same)
 //! ```
 
-use super::{CLOSED, NEVER, SHOWN, Session, SessionLane, Value, Waiting};
-use crate::aggregate::StateError;
+use super::{CLOSED, Entry, NEVER, SHOWN, Session, SessionLane, Value, Waiting};
 use crate::aggregate::codec::{Reader, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::aggregate::{Cell, StateError};
 use crate::saved::broken;
 use crate::window::grid::ROW_TIME_LIMIT;
 use crate::window::save::{LaneKind, SavedKeys, SavedLane, arrivals, rows_of};
@@ -47,8 +47,10 @@ impl SessionLane {
         let mut waiting: Vec<(EventTime, Waiting)> =
             self.queue.iter().map(|(key, row)| (key.0, *row)).collect();
         waiting.sort_by_key(|(_, row)| row.slot);
-        let cells = &mut self.cells;
-        keys.put_entries(entries, out, |slot, out| {
+        let list = |entry: &Entry, list: &mut Vec<Cell>| {
+            list.extend(entry.sessions.iter().map(|session| session.cell));
+        };
+        keys.put_entries(entries, &mut self.cells, out, list, |slot, cells, out| {
             let entry = entries.get(slot);
             put_u64(out, entry.arrival);
             out.push(u8::from(entry.live));
@@ -77,7 +79,7 @@ impl SessionLane {
         });
         let (event, expiry) = (&self.dirty.event, &self.dirty.expiry);
         keys.put_slots(entries, event.iter().copied(), |entry| entry.event, out);
-        let by_time = |entry: &super::Entry| entry.expiry && !entry.event;
+        let by_time = |entry: &Entry| entry.expiry && !entry.event;
         keys.put_slots(entries, expiry.iter().copied(), by_time, out);
     }
 
