@@ -206,30 +206,33 @@ impl Services {
         self.fill(topic, 1, records);
     }
 
+    // One request at a time keeps each partition's order, also when one is sent again.
+    fn producer(&self, more: &[(&str, &str)]) -> BaseProducer {
+        let mut config = self.client();
+        config
+            .set("message.max.bytes", RECORD_BYTES_MAX)
+            .set("enable.idempotence", "true")
+            .set("queue.buffering.max.messages", "1000000");
+        more.iter().for_each(|(key, value)| {
+            config.set(*key, *value);
+        });
+        config.create().expect("a producer")
+    }
+
+    /// A producer of transactions.
+    pub(crate) fn transactions(&self, id: &str) -> Transactions {
+        let producer = self.producer(&[("transactional.id", id)]);
+        producer.init_transactions(PATIENCE).expect("initialises");
+        Transactions(producer)
+    }
+
     fn send<'a>(
         &self,
         topic: &str,
         records: impl Iterator<Item = (u32, Option<i64>, &'a Vec<u8>)>,
     ) {
-        // One request at a time keeps each partition's order, also when one is sent again.
-        let producer: BaseProducer = self
-            .client()
-            .set("message.max.bytes", RECORD_BYTES_MAX)
-            .set("enable.idempotence", "true")
-            .set("queue.buffering.max.messages", "1000000")
-            .create()
-            .expect("a producer");
-        for (partition, at, record) in records {
-            let mut record = BaseRecord::<(), [u8]>::to(topic)
-                .partition(i32::try_from(partition).expect("few partitions"))
-                .payload(record);
-            record.timestamp = at;
-            producer
-                .send(record)
-                .map_err(|(error, _)| error)
-                .expect("sends");
-            producer.poll(Duration::ZERO);
-        }
+        let producer = self.producer(&[]);
+        produce(&producer, topic, records);
         producer.flush(PATIENCE).expect("flushes");
     }
 
@@ -277,5 +280,43 @@ impl Services {
             values.insert(key, value);
         }
         (values, ttls)
+    }
+}
+
+fn produce<'a>(
+    producer: &BaseProducer,
+    topic: &str,
+    records: impl Iterator<Item = (u32, Option<i64>, &'a Vec<u8>)>,
+) {
+    for (partition, at, record) in records {
+        let mut record = BaseRecord::<(), [u8]>::to(topic)
+            .partition(i32::try_from(partition).expect("few partitions"))
+            .payload(record);
+        record.timestamp = at;
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("sends");
+        producer.poll(Duration::ZERO);
+    }
+}
+
+/// Writes records in transactions.
+pub(crate) struct Transactions(BaseProducer);
+
+impl Transactions {
+    /// Writes records with their timestamps (milliseconds), each into its partition: in one
+    /// transaction, which is committed, or given up once they are there.
+    pub(crate) fn transact(&self, topic: &str, records: &[(u32, i64, Vec<u8>)], commits: bool) {
+        self.0.begin_transaction().expect("begins");
+        let timed = records.iter();
+        let timed = timed.map(|(partition, at, record)| (*partition, Some(*at), record));
+        produce(&self.0, topic, timed);
+        self.0.flush(PATIENCE).expect("flushes");
+        if commits {
+            self.0.commit_transaction(PATIENCE).expect("commits");
+        } else {
+            self.0.abort_transaction(PATIENCE).expect("aborts");
+        }
     }
 }

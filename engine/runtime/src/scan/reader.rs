@@ -115,8 +115,9 @@ pub struct Reader {
     /// The next offset of each partition, once the source has given records of it or told its end: a
     /// saved place may be one that is not there any more.
     pub positions: Positions,
-    /// Partitions of which a record was read. Of others the position is the store's end, which a reader that has come by way of records does not always reach: behind the
-    /// last record there may be more places, as behind a transaction.
+    /// Partitions of which a record was read. Of others the position is the store's end, which a
+    /// reader that has come by way of records does not always reach: behind the last record there
+    /// may be more places, as behind a transaction.
     pub read: BTreeSet<u32>,
     /// The way to a meeting, with whom, and what changes there (nothing in a reading of history).
     pub approach: Option<(Approach, Option<(Guest, Box<Change>)>)>,

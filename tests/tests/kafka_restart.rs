@@ -1,5 +1,6 @@
-//! A topic that is deleted and made anew while nothing runs: what the checkpoint knows of the records
-//! before its offsets tells it, also where the new topic has grown past them.
+//! What a restart finds of a topic that changed while nothing ran: deleted and made anew, which the
+//! checkpoint's knowledge of the records before its offsets tells, also where the new topic has grown past them; or
+//! records in a partition that had been silent.
 
 mod support_service;
 mod support_services;
@@ -23,8 +24,8 @@ fn records(seed: u64, count: usize) -> Vec<(u32, Vec<u8>)> {
     events.map(|event| (0, event.json)).collect()
 }
 
-fn serve(services: &Services, folder: &Arc<TempDir>, on_reset: &str) -> Service {
-    let set = format!("shopper_events.scan.on-reset={on_reset}");
+fn serve(services: &Services, folder: &Arc<TempDir>, option: &str) -> Service {
+    let set = format!("shopper_events.scan.{option}");
     Start::default()
         .with(&["--checkpoints", "state", "--checkpoint-interval", "100 ms"])
         .with(&["--set", &set])
@@ -50,6 +51,13 @@ fn checkpoint(service: &Service) {
     service.until("a checkpoint", |service| written(service) > before + 1);
 }
 
+fn with_a_query() -> Arc<TempDir> {
+    let folder = folder();
+    let seen = views("seen", "product_view");
+    std::fs::write(folder.path().join("queries/seen.sql"), seen).expect("writes");
+    folder
+}
+
 #[test]
 fn it_is_told_and_goes_on_as_the_table_says() {
     if let Some(program) = missing() {
@@ -58,16 +66,14 @@ fn it_is_told_and_goes_on_as_the_table_says() {
     }
     let services = Services::start();
     services.fill(TOPIC, 1, &records(1, BEFORE));
-    let folder = folder();
-    let seen = views("seen", "product_view");
-    std::fs::write(folder.path().join("queries/seen.sql"), seen).expect("writes");
-    let first = serve(&services, &folder, "fail");
+    let folder = with_a_query();
+    let first = serve(&services, &folder, "on-reset=fail");
     first.until("all rows", |service| rows(service) == BEFORE as u64);
     checkpoint(&first);
     drop(first);
 
     // The same topic is known again: nothing is read anew, nothing is told.
-    let same = serve(&services, &folder, "fail");
+    let same = serve(&services, &folder, "on-reset=fail");
     same.until("the end", |service| {
         service.get("/api/v1/tables/shopper_events").json()["source"]["behind"] == false
     });
@@ -77,14 +83,52 @@ fn it_is_told_and_goes_on_as_the_table_says() {
     drop(same);
 
     services.make_anew(TOPIC, &records(2, AFTER));
-    let refused = serve(&services, &folder, "fail");
+    let refused = serve(&services, &folder, "on-reset=fail");
     refused.until("word of it", |service| {
         service.get("/healthz").text.contains("made anew")
     });
     assert_eq!(rows(&refused), 0, "{}", refused.log());
     drop(refused);
 
-    let goes_on = serve(&services, &folder, "earliest");
+    let goes_on = serve(&services, &folder, "on-reset=earliest");
     goes_on.until("all that is new", |service| rows(service) == AFTER as u64);
     assert!(goes_on.log().contains("made anew"), "{}", goes_on.log());
+}
+
+/// The partition's end is saved, though no record of it was read: at the start alone does
+/// `latest-offset` pass over what is there.
+#[test]
+fn what_came_to_a_silent_partition_is_read() {
+    if let Some(program) = missing() {
+        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+        return;
+    }
+    let services = Services::start();
+    services.fill(TOPIC, 2, &records(1, BEFORE));
+    let folder = with_a_query();
+    let append = |partition: u32, seed: u64, count: usize| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.expect("after 1970").as_millis() as i64;
+        let records = records(seed, count).into_iter();
+        let records: Vec<_> = records.map(|(_, json)| (partition, now, json)).collect();
+        services.append(TOPIC, &records);
+    };
+    let first = serve(&services, &folder, "startup.mode=latest-offset");
+    first.until("both ends", |service| {
+        let table = service.get("/api/v1/tables/shopper_events").json();
+        let partitions = table["source"]["partitions"].as_array().cloned();
+        let partitions = partitions.unwrap_or_default();
+        partitions.len() == 2 && partitions.iter().all(|p| p["at_end"] == true)
+    });
+    append(0, 2, AFTER);
+    first.until("what is new", |service| rows(service) == AFTER as u64);
+    checkpoint(&first);
+    drop(first);
+
+    append(1, 3, BEFORE);
+    append(0, 4, 1);
+    let again = serve(&services, &folder, "startup.mode=latest-offset");
+    again.until("what came meanwhile", |service| {
+        rows(service) == BEFORE as u64 + 1
+    });
 }
