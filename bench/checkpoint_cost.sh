@@ -30,25 +30,28 @@ runs="${RUNS:-1}"
 export runs
 
 pair() {
-  # Prints the seconds from start to exit, and those of processors.
+  set -euo pipefail
+  # Appends the seconds from start to exit, and those of processors, to the file $1.
   seconds() {
-    local TIMEFORMAT='%R %U %S'
-    { time BAD_EVENTS="$folder/bad.$#.jsonl" "$tidewheel" run queries --from "file:$input/events.jsonl" \
-      --into blackhole: --quiet "$@"; } 2>&1 | awk '{ print $1, $2 + $3 }'
+    local into="$1" TIMEFORMAT='%R %U %S'
+    shift
+    { time BAD_EVENTS="$into.bad" "$tidewheel" run queries --from "file:$input/events.jsonl" \
+      --into blackhole: --quiet "$@" >"$into.log" 2>&1; } 2>"$into.time" || { cat "$into.log" >&2; return 1; }
+    awk '{ print $1, $2 + $3 }' "$into.time" >>"$into"
   }
-  without() { seconds >>"$folder/without"; }
+  without() { seconds "$folder/without"; }
   with() {
-    rm -rf "$folder/state"
-    seconds --checkpoints "$folder/state" --checkpoint-interval "$every" >>"$folder/with"
+    seconds "$folder/with" --checkpoints "$folder/state" --checkpoint-interval "$every"
     # The kept ones say how many there were: their numbers go up by one.
-    find "$folder/state" -name 'manifest-*' | sed 's/.*-0*//' | sort -n | tail -1 >>"$folder/counts"
+    { echo 0; find "$folder/state" -name 'manifest-*' | sed 's/.*-0*//'; } | sort -n | tail -1 >>"$folder/counts"
   }
   rm -f "$folder"/{with,without,counts}
   for run in $(seq "$runs"); do
+    rm -rf "$folder/state"
     if [ "${TOGETHER:-0}" = 1 ]; then
       without &
       with
-      wait
+      wait $!
     # Each second time the other way round, so that a machine that slows down favours neither.
     elif [ $((($1 + run) % 2)) = 0 ]; then
       without

@@ -2,6 +2,9 @@
 
 use crate::config::Config;
 use crate::error::CliError;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewheel_checkpoint::lease::{Look, Owner, Watch};
@@ -89,6 +92,9 @@ pub(crate) fn begin(
     }
     let failed = |error| CliError::Other(format!("checkpoints in {location}: {error}"));
     let storage = Arc::new(ObjectStorage::open(location).map_err(failed)?);
+    if !location.contains("://") {
+        try_writing(location)?;
+    }
     let store = CheckpointStore::new(storage, pipeline);
     let Some(lease) = wait_for_lease(&store, stopped, held) else {
         return Ok(None);
@@ -97,6 +103,18 @@ pub(crate) fn begin(
     options.interval = config.duration("checkpoints.interval");
     options.keep = config.count("checkpoints.keep");
     Ok(Some(options))
+}
+
+/// A folder may be there and yet be another one's. A store that is only away would be waited for.
+fn try_writing(folder: &str) -> Result<(), CliError> {
+    let path = Path::new(folder).join(format!(".writable-{}", std::process::id()));
+    let written = File::create(&path).and_then(|_| std::fs::remove_file(&path));
+    match written {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(CliError::Other(format!(
+            "checkpoints in {folder}: {error}; name a folder that can be written"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn wait_for_lease(

@@ -431,20 +431,12 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointsPlace {
     /// A folder, `s3://bucket/prefix`, `gs://…` or `az://…`.
-    #[arg(
-        long = "checkpoints",
-        value_name = "WHERE",
-        env = "TIDEWHEEL_CHECKPOINTS"
-    )]
-    pub location: String,
-    /// The name of the pipeline.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "tidewheel",
-        env = "TIDEWHEEL_PIPELINE"
-    )]
-    pub pipeline: String,
+    /// Default: `checkpoints.location` of the settings.
+    #[arg(long = "checkpoints", value_name = "WHERE")]
+    pub location: Option<String>,
+    /// The name of the pipeline; default: `checkpoints.pipeline` of the settings.
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
 }
 
 /// What to do with checkpoints.
@@ -496,7 +488,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// At most so many records.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Count what would be sent, by topic and reason; send nothing.
     #[arg(long)]

@@ -36,7 +36,7 @@ fn runs_out(simulation: &Simulation, shared: &Shared, time: Duration) -> bool {
     let until = shared.now() + time;
     while shared.now() < until {
         if simulation.run(1_000, |wait| {
-            shared.pass(wait.max(Duration::from_millis(10)))
+            shared.pass(wait.max(Duration::from_millis(10)));
         }) {
             return true;
         }

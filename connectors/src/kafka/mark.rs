@@ -32,6 +32,8 @@ fn client(config: &SourceConfig) -> Result<(BaseConsumer<Context>, Context), Str
     Ok((consumer.map_err(said)?, context))
 }
 
+// As `map_err` hands it over.
+#[allow(clippy::needless_pass_by_value)]
 fn said(error: KafkaError) -> String {
     error.to_string()
 }
@@ -50,6 +52,9 @@ pub(super) fn read(
     read_by(&consumer, &context, config, offsets, timeout)
 }
 
+/// The marks that were asked for, and the ends of partitions.
+type Looked = (BTreeMap<u32, Option<Mark>>, BTreeMap<u32, u64>);
+
 /// What [`read`] gives, and for each of `partitions` that can be asked the offset behind its last
 /// record.
 ///
@@ -60,7 +65,7 @@ pub(super) fn look(
     offsets: &BTreeMap<u32, u64>,
     partitions: &[u32],
     timeout: Duration,
-) -> Result<(BTreeMap<u32, Option<Mark>>, BTreeMap<u32, u64>), String> {
+) -> Result<Looked, String> {
     let (consumer, context) = client(config)?;
     let marks = read_by(&consumer, &context, config, offsets, timeout)?;
     let mut ends = BTreeMap::new();

@@ -99,13 +99,19 @@ pub struct Lease {
     beat: Beat,
 }
 
+/// The newest epoch that was claimed. Signs of life count too: stores may remove old objects, and
+/// a lease is written once.
 fn newest(store: &CheckpointStore) -> Result<u64, StorageError> {
-    let prefix = store.path(LEASE);
-    let objects = store.storage().list(&prefix)?;
-    let epochs = objects
-        .iter()
-        .filter_map(|(path, _)| path.strip_prefix(&prefix)?.parse().ok());
-    Ok(epochs.max().unwrap_or(0))
+    let mut newest = 0;
+    for prefix in [LEASE, BEAT] {
+        let prefix = store.path(prefix);
+        let objects = store.storage().list(&prefix)?;
+        let epochs = objects
+            .iter()
+            .filter_map(|(path, _)| path.strip_prefix(&prefix)?.parse().ok());
+        newest = epochs.max().unwrap_or(0).max(newest);
+    }
+    Ok(newest)
 }
 
 fn object(prefix: &str, epoch: u64) -> String {
@@ -118,7 +124,9 @@ impl Lease {
     /// # Errors
     /// The store is away.
     pub fn claim(store: &CheckpointStore, owner: Owner) -> Result<Option<Self>, StorageError> {
-        let epoch = newest(store)? + 1;
+        // Above those of all checkpoints: the newest one is the one to go on from.
+        let written = store.names()?.last().map_or(0, |name| name.epoch);
+        let epoch = newest(store)?.max(written) + 1;
         let beat = Beat {
             owner,
             ..Beat::default()
@@ -153,8 +161,36 @@ impl Lease {
         if epoch > self.epoch {
             return Err(LeaseError::Superseded { epoch });
         }
+        self.hold()?;
         self.beat.beats += 1;
         Ok(self.write_beat()?)
+    }
+
+    /// Makes sure that the lease is this process's own: where somebody has removed it, whoever makes it
+    /// anew has it.
+    fn hold(&self) -> Result<(), LeaseError> {
+        let path = self.store.path(&object(LEASE, self.epoch));
+        let lease = match self.store.storage().get(&path)? {
+            Some(lease) => lease,
+            None => {
+                let own = Beat {
+                    owner: self.beat.owner.clone(),
+                    ..Beat::default()
+                };
+                if self.store.storage().put_new(&path, sealed(&own)?)? {
+                    tracing::warn!(path, "the lease was removed; it is made anew");
+                    return Ok(());
+                }
+                self.store.storage().get(&path)?.unwrap_or_default()
+            }
+        };
+        match opened(&lease) {
+            Some(beat) if beat.owner != self.beat.owner => {
+                let epoch = self.epoch;
+                Err(LeaseError::Superseded { epoch })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says that the process ends in order, so that the next one need not wait.
@@ -188,6 +224,11 @@ fn sealed(beat: &Beat) -> Result<Vec<u8>, StorageError> {
     let mut content = envelope::begin();
     serde_json::to_writer(&mut content, beat).map_err(|error| StorageError(error.to_string()))?;
     Ok(envelope::seal(Kind::Lease, content))
+}
+
+fn opened(bytes: &[u8]) -> Option<Beat> {
+    let content = envelope::open(Kind::Lease, bytes).ok()?;
+    serde_json::from_slice(content).ok()
 }
 
 /// Looks, from another process, whether the present owner is alive.
@@ -235,10 +276,7 @@ impl Watch {
                 .get(&store.path(&object(LEASE, epoch)))?
                 .unwrap_or_default(),
         };
-        let beat: Beat = envelope::open(Kind::Lease, &bytes)
-            .ok()
-            .and_then(|content| serde_json::from_slice(content).ok())
-            .unwrap_or_default();
+        let beat = opened(&bytes).unwrap_or_default();
         if beat.released || beat.owner.is_dead(here) {
             return Ok(Look::Free);
         }
@@ -273,6 +311,37 @@ mod tests {
 
     fn store() -> CheckpointStore {
         CheckpointStore::new(Arc::new(MemoryStorage::default()), "p")
+    }
+
+    #[test]
+    fn who_removes_a_lease_does_not_make_two_owners() {
+        let store = store();
+        let (one, two) = (elsewhere("one"), elsewhere("two"));
+        let mut first = Lease::claim(&store, one).unwrap().unwrap();
+        let path = store.path(&object(LEASE, 1));
+        store.storage().delete(&path).unwrap();
+        // The sign of life is still there.
+        let look = Watch::default().look(&store, &two, Duration::ZERO).unwrap();
+        assert!(matches!(look, Look::Held { epoch: 1, .. }), "{look:?}");
+        first.renew().unwrap();
+        assert!(store.storage().get(&path).unwrap().is_some());
+
+        // All of it is gone, and another process is faster.
+        store.storage().delete(&path).unwrap();
+        let beat = store.path(&object(BEAT, 1));
+        store.storage().delete(&beat).unwrap();
+        let second = Lease::claim(&store, two).unwrap().unwrap();
+        assert_eq!(second.epoch(), 1);
+        assert_eq!(first.renew(), Err(LeaseError::Superseded { epoch: 1 }));
+    }
+
+    #[test]
+    fn an_epoch_is_above_those_of_all_checkpoints() {
+        let store = store();
+        let path = store.path("manifest-0000000007-000000000003");
+        store.storage().put(&path, Vec::new()).unwrap();
+        let lease = Lease::claim(&store, elsewhere("one")).unwrap().unwrap();
+        assert_eq!(lease.epoch(), 8);
     }
 
     #[test]

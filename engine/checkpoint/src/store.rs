@@ -162,11 +162,12 @@ impl CheckpointStore {
     /// Writes a checkpoint: its data, then its manifest. Before that has happened it is not there.
     ///
     /// # Errors
-    /// The store is away, full or refuses.
+    /// The store is away, full or refuses; or what the checkpoint builds on was removed.
     pub fn write(&self, data: Data, manifest: &Manifest) -> Result<(), StorageError> {
         let Data {
             name, mut parts, ..
         } = data;
+        self.base_is_there(name, manifest)?;
         let header = envelope::header(Kind::Data, parts.iter().map(Vec::as_slice));
         parts.insert(0, header.to_vec());
         let put = self
@@ -240,7 +241,7 @@ impl CheckpointStore {
                 return Ok(Err(missing));
             };
             if let Err(error) = envelope::open(Kind::Data, &bytes) {
-                return Ok(Err(error));
+                return Ok(Err(FormatError::Content(format!("{object}: {error}"))));
             }
             objects.insert(object.clone(), Arc::new(bytes));
         }
@@ -277,21 +278,63 @@ impl CheckpointStore {
         self.sweep()
     }
 
-    /// Removes all but the `keep` newest whole checkpoints, and the data that no kept one uses.
-    /// Damaged ones count for nothing and go with those that are older.
+    /// Removes all but the `keep` newest whole checkpoints, and the data that no kept one uses. Where
+    /// all of those build on one full save, the newest one that shares no object with them is
+    /// kept as well: what damages one object leaves one to go on from. Damaged ones count for
+    /// nothing and go with those that are older.
     ///
     /// # Errors
     /// The store is away or refuses; then some are left for the next time.
     pub fn retain(&self, keep: usize) -> Result<(), StorageError> {
-        let mut kept = 0;
+        let (mut kept, mut apart) = (0, false);
+        let mut newest: Option<BTreeSet<String>> = None;
         for name in self.names()?.into_iter().rev() {
-            if kept >= keep.max(1) {
+            let full = kept >= keep.max(1);
+            if full && apart {
                 self.storage.delete(&self.path(&name.object(MANIFEST)))?;
-            } else if self.manifest(name)?.is_ok() {
-                kept += 1;
+                continue;
             }
+            let objects: Option<BTreeSet<String>> = self.manifest(name)?.ok().map(|manifest| {
+                let pieces = manifest.pieces();
+                pieces.map(|piece| piece.object.clone()).collect()
+            });
+            let is_apart = match (&newest, &objects) {
+                (Some(newest), Some(objects)) => newest.is_disjoint(objects),
+                _ => false,
+            };
+            if full && !is_apart {
+                self.storage.delete(&self.path(&name.object(MANIFEST)))?;
+                continue;
+            }
+            apart |= is_apart;
+            kept += usize::from(objects.is_some());
+            newest = newest.or(objects);
         }
         self.sweep()
+    }
+
+    /// Whether all data that a checkpoint names is there, but for its own.
+    ///
+    /// # Errors
+    /// The store is away or refuses; or something is missing, and it says what.
+    fn base_is_there(&self, name: Name, manifest: &Manifest) -> Result<(), StorageError> {
+        let own = name.object(DATA);
+        let pieces = manifest.pieces().map(|piece| &piece.object);
+        let base: BTreeSet<&String> = pieces.filter(|object| **object != own).collect();
+        if base.is_empty() {
+            return Ok(());
+        }
+        let there = self.storage.list(&self.path(DATA))?;
+        let there: BTreeSet<&str> = there.iter().map(|(path, _)| path.as_str()).collect();
+        match base
+            .iter()
+            .find(|object| !there.contains(&*self.path(object)))
+        {
+            Some(gone) => Err(StorageError(format!(
+                "{gone}, which the checkpoint builds on, was removed"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Removes data that no checkpoint uses. Data newer than the newest manifest may belong to

@@ -4,13 +4,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewheel_checkpoint::{
-    CheckpointStore, Data, Manifest, Name, ObjectStorage, RecordMark, SourceEntry, Storage,
+    CheckpointStore, Data, Manifest, Name, ObjectStorage, Piece, RecordMark, SourceEntry, Storage,
+    StorageError,
 };
 
 fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
+    write_on(store, number, content, Vec::new()).unwrap();
+}
+
+/// Writes one that builds on pieces of others, and gives all pieces of it.
+fn write_on(
+    store: &CheckpointStore,
+    number: u64,
+    content: &[u8],
+    base: Vec<Piece>,
+) -> Result<Vec<Piece>, StorageError> {
     let name = Name { epoch: 1, number };
     let mut data = Data::new(name);
     let scan = data.add(content.to_vec());
+    let pieces = base.iter().chain([&scan]).cloned().collect();
     let manifest = Manifest {
         pipeline: store.pipeline().to_owned(),
         epoch: name.epoch,
@@ -34,12 +46,13 @@ fn write(store: &CheckpointStore, number: u64, content: &[u8]) {
             bounded: true,
             lead_ms: Some(-3),
             scan,
-            scan_before: Vec::new(),
+            scan_before: base,
             groups: Vec::new(),
             queries: Vec::new(),
         }],
     };
-    store.write(data, &manifest).unwrap();
+    store.write(data, &manifest)?;
+    Ok(pieces)
 }
 
 fn newest(store: &CheckpointStore) -> (Option<u64>, usize) {
@@ -109,6 +122,48 @@ fn old_ones_go_and_what_newer_ones_use_stays() {
         .unwrap();
     assert_eq!(newest(&store), (Some(6), 0));
     assert_eq!(storage.list("shop/data-").unwrap().len(), 1);
+}
+
+#[test]
+fn one_damaged_object_leaves_one_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Arc::new(ObjectStorage::open(folder.path().to_str().unwrap()).unwrap());
+    let store = CheckpointStore::new(storage.clone(), "shop");
+    let add = |number: u64, base: Vec<Piece>| {
+        let content = format!("state {number}");
+        write_on(&store, number, content.as_bytes(), base)
+    };
+    let first = add(1, Vec::new()).unwrap();
+    add(2, first).unwrap();
+    let full = add(3, Vec::new()).unwrap();
+    let more = add(4, full).unwrap();
+    let more = add(5, more).unwrap();
+    store.retain(2).unwrap();
+    let left: Vec<u64> = store.names().unwrap().iter().map(|n| n.number).collect();
+    assert_eq!(left, [2, 4, 5], "2 shares nothing with 5");
+
+    let base = "shop/data-0000000001-000000000003";
+    let mut bytes = storage.get(base).unwrap().unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    storage.put(base, bytes).unwrap();
+    assert_eq!(newest(&store), (Some(2), 2));
+    let broken = store.newest().unwrap().1;
+    assert!(
+        broken[0]
+            .1
+            .to_string()
+            .contains("data-0000000001-000000000003")
+    );
+
+    // One whose base is gone is not written.
+    storage.delete(base).unwrap();
+    let error = add(6, more).unwrap_err().to_string();
+    assert!(
+        error.contains("000000000003, which the checkpoint builds on"),
+        "{error}"
+    );
+    add(7, Vec::new()).unwrap();
+    assert_eq!(newest(&store), (Some(7), 0));
 }
 
 #[test]

@@ -101,10 +101,17 @@ fn a_million_keys_of_hop_30_s_by_5_min_with_count_and_sum() {
 }
 
 /// The state of shoppers who look at products: an hour in slices of a minute, with tallies,
-/// changes and values seen, in memory as it came.
+/// changes and values seen, in memory as it came. Of few products, and of very many.
 #[test]
 #[ignore = "prints rates"]
 fn a_hundred_thousand_keys_of_hop_1_min_by_1_hour_with_values_seen() {
+    for products in [500, 200_000] {
+        println!("{products} products");
+        values_seen(products);
+    }
+}
+
+fn values_seen(products: i64) {
     const SHOPPERS: u32 = 100_000;
     let word = DataType::Utf8View;
     let of = |kind, result| AggregateSpec {
@@ -148,13 +155,14 @@ fn a_hundred_thousand_keys_of_hop_1_min_by_1_hour_with_values_seen() {
                     time,
                     seq,
                     key: random.u32(..SHOPPERS),
-                    value: random.i64(..),
+                    value: random.i64(..products),
                     flags: [true; 3],
                     watermark: NO_TIME,
                     retract: false,
                 })
                 .collect();
-            operator.process(&Batch::new(&rows, 1).input(0, false));
+            let product = |row: &Row| Some(format!("product-{}", row.value));
+            operator.process(&Batch::with_words(&rows, 1, product).input(0, false));
             while operator.advance(time, NO_TIME, 10_000) {}
             while operator.take_changes(SetId(0), 8192, true).is_some() {}
         }

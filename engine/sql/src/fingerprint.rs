@@ -15,8 +15,35 @@ use std::ops::ControlFlow;
 use tidewheel_core::{Options, Registry};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Options that say how to go on after a fault: whoever sets one wants to keep the state.
-const NOT_COUNTED: [&str; 2] = ["scan.on-reset", "scan.reset-check.interval"];
+/// Options on which no result depends: how to go on after a fault, how long to wait, how much at a
+/// time, how long partitions may keep one another waiting. Whoever changes one wants to keep the state.
+const NOT_COUNTED: [&str; 15] = [
+    "scan.on-reset",
+    "scan.reset-check.interval",
+    "scan.topic-partition-discovery.interval",
+    "scan.topic-missing-timeout",
+    "scan.watermark.idle-timeout",
+    "scan.watermark.alignment.max-drift",
+    "connect.timeout",
+    "response.timeout",
+    "batch.max-bytes",
+    "tls.ca-file",
+    "tls.insecure",
+    "fsync",
+    "segment.bytes",
+    "retention.bytes",
+    "retention.ms",
+];
+
+/// Whether an option counts. Of the properties of a Kafka client only what it shows of transactions does:
+/// brokers come and go, and other ones with a topic of the same name are told by the records before the saved
+/// places.
+fn counts(name: &str) -> bool {
+    match name.strip_prefix("properties.") {
+        Some(property) => property == "isolation.level",
+        None => !NOT_COUNTED.contains(&name),
+    }
+}
 
 /// Changed when the same text comes to mean something else.
 const VERSION: &str = "1";
@@ -131,10 +158,7 @@ impl Text {
             .for_table(options)
             .map(|connector| connector.secret_options())
             .unwrap_or_default();
-        for (name, value) in options
-            .iter()
-            .filter(|(name, _)| !NOT_COUNTED.contains(name))
-        {
+        for (name, value) in options.iter().filter(|(name, _)| counts(name)) {
             self.part(name);
             match (secret.contains(&name), value.split_once("://")) {
                 (false, _) => self.part(value),

@@ -1,6 +1,7 @@
 //! `tidewheel checkpoints`: what is kept, what is in it, and removing it.
 
 use crate::cli::{CheckpointsCommand, CheckpointsPlace};
+use crate::config::Config;
 use crate::error::CliError;
 use crate::out;
 use arrow::temporal_conversions::timestamp_ms_to_datetime;
@@ -11,16 +12,33 @@ use tidewheel_checkpoint::{
     CheckpointStore, FormatError, Found, Manifest, Name, ObjectStorage, SourceEntry, StorageError,
 };
 
+/// The settings that flags of the command stand for.
+pub(crate) fn flags(
+    command: &CheckpointsCommand,
+) -> impl Iterator<Item = (&'static str, &'static str, String)> {
+    let (CheckpointsCommand::List { place }
+    | CheckpointsCommand::Inspect { place, .. }
+    | CheckpointsCommand::Rm { place, .. }) = command;
+    let CheckpointsPlace { location, pipeline } = place;
+    let location = ("checkpoints.location", "--checkpoints", location.clone());
+    let pipeline = ("checkpoints.pipeline", "--pipeline", pipeline.clone());
+    let given = [location, pipeline].into_iter();
+    given.filter_map(|(setting, flag, value)| Some((setting, flag, value?)))
+}
+
 /// Does what the command says.
-pub(crate) fn checkpoints(command: &CheckpointsCommand, json: bool) -> Result<(), CliError> {
+pub(crate) fn checkpoints(
+    command: &CheckpointsCommand,
+    config: &Config,
+    json: bool,
+) -> Result<(), CliError> {
+    let store = || Store::open(config);
     match command {
-        CheckpointsCommand::List { place } => list(&Store::open(place)?, json),
-        CheckpointsCommand::Inspect { name, place } => {
-            inspect(&Store::open(place)?, name_of(name)?, json)
-        }
-        CheckpointsCommand::Rm { names, place } => {
+        CheckpointsCommand::List { .. } => list(&store()?, json),
+        CheckpointsCommand::Inspect { name, .. } => inspect(&store()?, name_of(name)?, json),
+        CheckpointsCommand::Rm { names, .. } => {
             let names: Result<Vec<Name>, CliError> = names.iter().map(|n| name_of(n)).collect();
-            remove(&Store::open(place)?, &names?, json)
+            remove(&store()?, &names?, json)
         }
     }
 }
@@ -32,8 +50,15 @@ struct Store {
 }
 
 impl Store {
-    fn open(place: &CheckpointsPlace) -> Result<Self, CliError> {
-        let location = &place.location;
+    fn open(config: &Config) -> Result<Self, CliError> {
+        let location = config.text("checkpoints.location");
+        if location.is_empty() {
+            return Err(CliError::Usage(
+                "say where the checkpoints are: --checkpoints WHERE, or location below [checkpoints] \
+                 in tidewheel.toml"
+                    .to_owned(),
+            ));
+        }
         let is_folder = !location.contains("://");
         // Looking must not make a folder.
         if is_folder && !std::path::Path::new(location).is_dir() {
@@ -45,8 +70,8 @@ impl Store {
         let storage = ObjectStorage::open(location)
             .map_err(|error| CliError::Other(format!("checkpoints in {location}: {error}")))?;
         Ok(Self {
-            store: CheckpointStore::new(Arc::new(storage), &place.pipeline),
-            place: location.clone(),
+            store: CheckpointStore::new(Arc::new(storage), config.text("checkpoints.pipeline")),
+            place: location.to_owned(),
         })
     }
 
@@ -146,7 +171,8 @@ fn inspect(store: &Store, name: Name, json: bool) -> Result<(), CliError> {
     match damage {
         None => Ok(()),
         Some(error) => Err(CliError::Other(format!(
-            "the checkpoint {name} cannot be used: {error}; the one before it is"
+            "the checkpoint {name} cannot be used: {error}; a start takes the newest one before it \
+             that can"
         ))),
     }
 }

@@ -30,6 +30,9 @@ pub(crate) fn config_of(cli: &Cli) -> Result<Config, CliError> {
         flags.extend(args.checkpoints.flags());
         flags.extend(args.memory.flags());
     }
+    if let Command::Checkpoints(command) = &cli.command {
+        flags.extend(checkpoints::flags(command));
+    }
     if cli.quiet {
         flags.push(("log.level", "--quiet", "error".to_owned()));
     }
@@ -50,7 +53,7 @@ pub(crate) fn execute(cli: &Cli, config: &Config) -> Result<(), CliError> {
         Command::Get(args) => client::get(args, config, cli.json),
         Command::Sql(args) => sql::sql(args, cli.json),
         Command::Config(args) => config::config(args, config, cli.json),
-        Command::Checkpoints(command) => checkpoints::checkpoints(command, cli.json),
+        Command::Checkpoints(command) => checkpoints::checkpoints(command, config, cli.json),
         Command::Replay(args) => replay::replay(args, cli.json),
     }
 }

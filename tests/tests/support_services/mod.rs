@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 use tidewheel_tests::reference::Value;
 
@@ -88,6 +89,9 @@ pub(crate) struct Services {
 impl Services {
     /// Starts both.
     pub(crate) fn start() -> Self {
+        // A port that was found free is nobody's until its server has it.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock();
         let folder = folder();
         let place = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let (kafka, redis) = (free_port(), free_port());

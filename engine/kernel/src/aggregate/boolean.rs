@@ -1,7 +1,7 @@
 //! BOOL_AND and BOOL_OR.
 
 use super::codec::{Reader, put_i64};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use crate::spec::AggregateSpec;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, new_null_array};
 use arrow::compute::cast;
@@ -106,6 +106,10 @@ impl CellStore for BooleanStore {
             return made;
         }
         cast(&made, &self.result).unwrap_or_else(|_| new_null_array(&self.result, cells.len()))
+    }
+
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        touch(&self.cells, cells, |votes| (votes.yes ^ votes.no) as u64)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

@@ -249,10 +249,11 @@ impl CellStore for ChangesStore {
         };
         let places = lists().map(|rows| rows.as_ptr().addr() ^ rows.len());
         let places = places.fold(0, |read, place| read ^ place as u64);
-        let ends = lists().filter_map(|rows| Some((rows.first()?, rows.last()?)));
-        ends.fold(places, |read, (first, last)| {
+        let ends = || lists().filter_map(|rows| Some((rows.first()?, rows.last()?)));
+        let rows = ends().fold(places, |read, (first, last)| {
             read ^ first.order.seq ^ last.token
-        })
+        });
+        rows ^ self.table.prefetch(ends().map(|(first, _)| first.token))
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

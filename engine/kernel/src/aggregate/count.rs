@@ -1,7 +1,7 @@
 //! COUNT.
 
 use super::codec::{Reader, put_i64};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -82,8 +82,7 @@ impl CellStore for CountStore {
     }
 
     fn prefetch(&self, cells: &[Cell]) -> u64 {
-        let counts = cells.iter().map(|&cell| self.counts[cell as usize]);
-        counts.fold(0, |read, count| read ^ count as u64)
+        touch(&self.counts, cells, |count| *count as u64)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

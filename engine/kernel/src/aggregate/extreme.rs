@@ -6,7 +6,7 @@
 use super::codec::Reader;
 use super::value::{Codec, Floats};
 use super::words::{Table, Token, Val};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use crate::spec::AggregateSpec;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -131,10 +131,9 @@ impl CellStore for ExtremeStore {
     }
 
     fn prefetch(&self, cells: &[Cell]) -> u64 {
-        let some = cells.iter().map(|&cell| self.some[cell as usize]);
-        let some = some.fold(0, |read, some| read ^ u64::from(some));
+        let some = touch(&self.some, cells, |some| u64::from(*some));
         let tokens = cells.iter().map(|&cell| self.tokens[cell as usize]);
-        tokens.fold(some, |read, token| read ^ token)
+        some ^ touch(&self.tokens, cells, |token| *token) ^ self.table.prefetch(tokens)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

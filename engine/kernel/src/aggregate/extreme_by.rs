@@ -161,6 +161,15 @@ impl CellStore for ExtremeByStore {
         self.value.array(values, &self.result)
     }
 
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        let best = || cells.iter().filter_map(|&cell| self.cells[cell as usize]);
+        let ends = best().fold(0, |read, best| read ^ best.order.seq ^ best.by);
+        ends ^ self.by_table.prefetch(best().map(|best| best.by))
+            ^ self
+                .value_table
+                .prefetch(best().filter_map(|best| best.value))
+    }
+
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {
         let Some(best) = self.cells[cell as usize] else {
             out.push(0);

@@ -6,7 +6,7 @@
 use super::codec::{Reader, put_order};
 use super::value::{Codec, Floats};
 use super::words::{Table, Token, Val};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use crate::spec::AggregateSpec;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -170,11 +170,10 @@ impl CellStore for FirstLastStore {
     }
 
     fn prefetch(&self, cells: &[Cell]) -> u64 {
-        // The ends of each: it may lie on two lines of the processor's cache.
-        let held = cells.iter().map(|&cell| &self.cells[cell as usize]);
-        held.fold(0, |read, held| {
-            read ^ held.order.seq ^ held.token ^ held.held as u64
-        })
+        // Both ends of each: it may lie on two lines of the processor's cache.
+        let ends = |held: &Sight| held.order.seq ^ held.token ^ held.held as u64;
+        let tokens = cells.iter().map(|&cell| self.cells[cell as usize].token);
+        touch(&self.cells, cells, ends) ^ self.table.prefetch(tokens)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

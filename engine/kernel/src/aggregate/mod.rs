@@ -117,6 +117,12 @@ pub trait CellStore: Send {
     }
 }
 
+/// For [`CellStore::prefetch`]: reads a word of each of these cells.
+pub(crate) fn touch<T>(all: &[T], cells: &[Cell], word: impl Fn(&T) -> u64) -> u64 {
+    let words = cells.iter().map(|&cell| word(&all[cell as usize]));
+    words.fold(0, |read, word| read ^ word)
+}
+
 /// Saved state cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("saved state cannot be read: {0}")]

@@ -5,7 +5,7 @@
 use super::codec::{Reader, put_i64};
 use super::exact::{Exact, Wides};
 use super::total::{Finish, Total};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use crate::spec::AggregateSpec;
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::compute::cast;
@@ -303,6 +303,10 @@ impl<A: Adder> CellStore for SumStore<A> {
         let (array, overflows) = self.finish.array(totals);
         self.overflows += overflows;
         array
+    }
+
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        touch(&self.cells, cells, |cell| cell.rows as u64)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

@@ -422,10 +422,12 @@ impl<S: Sight> CellStore for TallyStore<S> {
         };
         let places = bags().map(|entries| entries.as_ptr().addr() ^ entries.len());
         let places = places.fold(0, |read, place| read ^ place as u64);
-        let ends = bags().filter_map(|entries| Some((entries.first()?, entries.last()?)));
-        ends.fold(places, |read, (first, last)| {
-            read ^ first.token ^ last.sight.order(true).seq
-        })
+        let ends = || bags().filter_map(|entries| Some((entries.first()?, entries.last()?)));
+        let sights = ends().fold(places, |read, (_, last)| {
+            read ^ last.token ^ last.sight.order(true).seq
+        });
+        let tokens = ends().map(|(first, _)| first.token);
+        sights ^ self.table.prefetch(tokens)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

@@ -11,7 +11,7 @@
 
 use super::codec::{Reader, put_i64};
 use super::exact::{Exact, Wides};
-use super::{Args, Cell, CellStore, StateError};
+use super::{Args, Cell, CellStore, StateError, touch};
 use crate::spec::AggregateSpec;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, new_null_array};
 use arrow::compute::cast;
@@ -171,6 +171,10 @@ impl CellStore for VarianceStore {
             return made;
         }
         cast(&made, &self.result).unwrap_or_else(|_| new_null_array(&self.result, cells.len()))
+    }
+
+    fn prefetch(&self, cells: &[Cell]) -> u64 {
+        touch(&self.cells, cells, |moments| moments.rows as u64)
     }
 
     fn save(&mut self, cell: Cell, out: &mut Vec<u8>) {

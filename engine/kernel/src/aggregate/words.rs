@@ -129,6 +129,20 @@ impl Table {
         }
     }
 
+    /// Reads the byte strings of tokens from memory, as
+    /// [`CellStore::prefetch`](super::CellStore::prefetch) does. Tokens that mean nothing are left out.
+    pub(crate) fn prefetch(&self, tokens: impl Iterator<Item = Token> + Clone) -> u64 {
+        let Self::Bytes(interner) = self else {
+            return 0;
+        };
+        let entries = tokens.filter_map(|token| interner.entries.get(token as usize));
+        let texts = entries.map(|entry| &entry.bytes);
+        let places = texts.clone().map(|text| text.as_ptr().addr() ^ text.len());
+        let places = places.fold(0, |read, place| read ^ place as u64);
+        let begins = texts.filter_map(|text| text.first());
+        begins.fold(places, |read, byte| read ^ u64::from(*byte))
+    }
+
     /// Orders a value of a batch against a token.
     #[inline]
     pub(crate) fn cmp_val(&self, val: Val<'_>, token: Token) -> Ordering {

@@ -35,7 +35,7 @@ pub(crate) enum LaneKind {
 }
 
 /// How many cells are read from memory before they are saved: enough that what is to be read of
-/// them is under way together, few enough that it stays in the processor's nearest cache till then.
+/// them is under way together, few enough that it stays in the processor's own cache till then.
 const CELLS_AT_ONCE: usize = 128;
 
 /// The keys that are saved.
@@ -127,17 +127,25 @@ impl SavedKeys {
     }
 }
 
-/// Names the cells of slices, for [`SavedKeys::put_entries`].
+/// Names the cells of slices, for [`SavedKeys::put_entries`]: the first ones. [`put_slices`] reads
+/// those behind them itself.
 pub(crate) fn list_slices(slices: &SliceList, list: &mut Vec<Cell>) {
-    list.extend(slices.live().iter().map(|slice| slice.cell));
+    let cells = slices.live().iter().map(|slice| slice.cell);
+    list.extend(cells.take(CELLS_AT_ONCE));
 }
 
 /// Appends slices with the times at which they start.
 pub(crate) fn put_slices(slices: &SliceList, grid: &Grid, cells: &mut CellSet, out: &mut Vec<u8>) {
     put_count(out, slices.live().len());
-    for slice in slices.live() {
-        put_i64(out, grid.start(slice.index()));
-        cells.save(slice.cell, out);
+    for (number, some) in slices.live().chunks(CELLS_AT_ONCE).enumerate() {
+        if number > 0 {
+            let listed: Vec<Cell> = some.iter().map(|slice| slice.cell).collect();
+            cells.prefetch(&listed);
+        }
+        for slice in some {
+            put_i64(out, grid.start(slice.index()));
+            cells.save(slice.cell, out);
+        }
     }
 }
 

@@ -24,6 +24,8 @@ use std::hash::BuildHasher;
 
 /// No sighting.
 const NONE: u32 = u32::MAX;
+/// So many sightings of a slice are read beforehand when it is saved; most have fewer.
+const PREFETCHED: usize = 8;
 
 /// Where the cell of a slice stands: its key's slot, and the slice's number in two halves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -332,23 +334,20 @@ impl Sightings {
     /// Reads from memory what [`Self::save`] of these cells will read, as
     /// [`CellStore::prefetch`](crate::aggregate::CellStore::prefetch) does.
     pub(crate) fn prefetch(&self, cells: &[Cell]) -> u64 {
-        let mut ids: SmallVec<[u32; 64]> = cells
-            .iter()
-            .map(|&cell| self.cells[cell as usize].first)
-            .collect();
+        let firsts = cells.iter().map(|&cell| self.cells[cell as usize].first);
+        let mut ids: Vec<u32> = firsts.filter(|&id| id != NONE).collect();
         let mut read = 0;
         // From each cell one sighting in turn: those of one follow one another.
-        loop {
-            ids.retain(|id| *id != NONE);
-            if ids.is_empty() {
-                return read;
-            }
+        for _ in 0..PREFETCHED {
+            let tokens = ids.iter().map(|&id| self.sightings[id as usize].token);
+            read ^= self.table.prefetch(tokens.clone());
+            read ^= tokens.fold(0, |read, token| read ^ token);
             for id in &mut ids {
-                let sighting = &self.sightings[*id as usize];
-                read ^= sighting.token;
-                *id = sighting.next;
+                *id = self.sightings[*id as usize].next;
             }
+            ids.retain(|&id| id != NONE);
         }
+        read
     }
 
     /// Appends a slice's values to `out`, for checkpoints.

@@ -49,6 +49,11 @@ pub fn encoder() -> KeyEncoder {
 
 impl Batch {
     pub fn new(rows: &[Row], shards: u32) -> Self {
+        Self::with_words(rows, shards, word)
+    }
+
+    /// Column 4 holds other texts than [`word`]s.
+    pub fn with_words(rows: &[Row], shards: u32, word: impl Fn(&Row) -> Option<String>) -> Self {
         let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(
             rows.iter().map(|r| format!("k{}", r.key)),
         ));
@@ -67,7 +72,7 @@ impl Batch {
                 .map(|r| (r.flags[flag] || r.seq % 2 == 0).then_some(r.flags[flag]));
             columns.push(Arc::new(BooleanArray::from_iter(flags)));
         }
-        columns.push(Arc::new(StringViewArray::from_iter(rows.iter().map(word))));
+        columns.push(Arc::new(StringViewArray::from_iter(rows.iter().map(&word))));
         Self {
             keys,
             time: rows.iter().map(|r| r.time).collect(),

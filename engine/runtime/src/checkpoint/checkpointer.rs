@@ -78,6 +78,9 @@ pub struct Checkpointer {
     number: u64,
     /// The last one that was written, in this run.
     last: Option<Manifest>,
+    /// Checkpoints written since old ones were removed. The first one that a process writes removes
+    /// them too, since a process may not live for long.
+    unswept: u64,
     /// Bytes of the last full one, and increments and their bytes since.
     full: (u64, u64, u64),
 }
@@ -101,6 +104,7 @@ impl Checkpointer {
             due,
             number: 0,
             last: None,
+            unswept: SWEEP_EVERY,
             full: (0, 0, 0),
         }
     }
@@ -182,7 +186,8 @@ impl Checkpointer {
         });
         tracing::debug!(checkpoint = %name, bytes = written, full, "a checkpoint was written");
         self.last = Some(manifest);
-        if self.number.is_multiple_of(SWEEP_EVERY)
+        self.unswept += 1;
+        if self.unswept >= SWEEP_EVERY
             && let Err(error) = self.sweep(epoch)
         {
             tracing::warn!(%error, "old checkpoints could not be removed; tried again later");
@@ -190,9 +195,10 @@ impl Checkpointer {
     }
 
     /// Removes old checkpoints.
-    fn sweep(&self, epoch: u64) -> Result<(), StorageError> {
+    fn sweep(&mut self, epoch: u64) -> Result<(), StorageError> {
         let store = &self.options.store;
         store.retain(self.options.keep)?;
+        self.unswept = 0;
         if let Some(oldest) = store.names()?.first()
             && oldest.epoch == epoch
         {

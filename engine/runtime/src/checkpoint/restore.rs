@@ -86,7 +86,7 @@ impl Restore {
     }
 
     /// The part of a program that it holds state of, and the names of the queries that it holds
-    /// another version of.
+    /// another version of, over the same tables.
     #[must_use]
     pub fn share_of(&self, program: &Program) -> (Program, Vec<String>) {
         let mut share = program.clone();
@@ -96,17 +96,27 @@ impl Restore {
             let source = table.and_then(|t| self.source(&t.spec.name, t.fingerprint));
             let found = source
                 .is_some_and(|source| self.query(source, &query.name, query.fingerprint).is_some());
-            let all = self.loaded.manifest.sources.iter();
-            if !found
-                && all
-                    .flat_map(|source| &source.queries)
-                    .any(|known| known.name == query.name)
-            {
+            let mut known = source.into_iter().flat_map(|source| &source.queries);
+            if !found && known.any(|known| known.name == query.name) {
                 changed.push(query.name.clone());
             }
             found
         });
         (share, changed)
+    }
+
+    /// The source tables of a program that it holds another definition of.
+    #[must_use]
+    pub fn changed_tables(&self, program: &Program) -> Vec<String> {
+        let known = |name: &str| {
+            let mut sources = self.loaded.manifest.sources.iter();
+            sources.any(|source| source.name == name)
+        };
+        let tables = program.sources.iter().filter(|table| {
+            let name = &table.spec.name;
+            self.source(name, table.fingerprint).is_none() && known(name)
+        });
+        tables.map(|table| table.spec.name.clone()).collect()
     }
 
     fn piece(&self, piece: &Piece) -> Result<&[u8], EngineError> {

@@ -159,7 +159,8 @@ impl State {
                             table: side,
                             query: String::new(),
                             resume: None,
-                            keep: start.checkpoint().is_some(),
+                            // What earlier processes set aside stays there.
+                            keep: !matches!(start, Start::Live),
                         };
                         needs.insert(Place::Side(side.name.clone()), need);
                     }

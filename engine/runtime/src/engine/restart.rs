@@ -84,7 +84,9 @@ impl Engine {
             EngineError::Checkpoint(format!("{}: {error}", options.store.storage().place()))
         };
         let began = self.shared.env.monotonic();
-        for name in options.store.names().map_err(away)?.into_iter().rev() {
+        let names = options.store.names().map_err(away)?;
+        let known = names.len();
+        for name in names.into_iter().rev() {
             let restore = match options.store.load(name).map_err(away)? {
                 Ok(loaded) => Restore::new(loaded),
                 Err(error) => {
@@ -93,6 +95,7 @@ impl Engine {
                 }
             };
             let (share, changed) = restore.share_of(program);
+            let tables = restore.changed_tables(program);
             let mut applied = match self.change(&share, &Start::From(&restore)) {
                 Err(EngineError::Checkpoint(error)) => {
                     tracing::error!(checkpoint = %name, error, "not used; trying the one before");
@@ -118,9 +121,29 @@ impl Engine {
                     "changed since the checkpoint: their state is built anew from history"
                 );
             }
+            if !tables.is_empty() {
+                tracing::warn!(
+                    tables = tables.join(", "),
+                    "their definition has changed since the checkpoint: they are read anew, by \
+                     their scan.startup.mode, and rows that this passes over are not read"
+                );
+            }
             let rest = self.change(program, &Start::Beside(&restore))?;
             applied.added.extend(rest.added);
             return Ok(applied);
+        }
+        let place = options.store.storage().place();
+        let pipeline = options.store.pipeline();
+        if known > 0 {
+            tracing::error!(
+                pipeline,
+                place,
+                known,
+                "no checkpoint can be used: all starts anew, by the tables' scan.startup.mode; to go on \
+                 from one, stop, bring its objects back from a copy, and start again"
+            );
+        } else {
+            tracing::info!(pipeline, place, "no checkpoint yet: all starts anew");
         }
         self.change(program, &Start::Anew)
     }

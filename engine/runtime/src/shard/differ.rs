@@ -250,6 +250,7 @@ impl Differ {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};

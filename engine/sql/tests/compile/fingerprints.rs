@@ -109,6 +109,15 @@ fn what_does_not_matter_leaves_fingerprints_alone() {
             "a view that is not used",
             base().edit("SELECT k FROM e", "SELECT w FROM e"),
         ),
+        ("another broker", base().edit("'h:1'", "'h:1,i:1'")),
+        (
+            "a property of the client",
+            base().edit("'h:1'", "'h:1', 'properties.fetch.min.bytes' = '2'"),
+        ),
+        (
+            "how long a quiet partition counts",
+            base().edit("'h:1'", "'h:1', 'scan.watermark.idle-timeout' = '9 s'"),
+        ),
         ("a password", base().edit("me:old@", "me:new@")),
         ("quotes of a name", base().edit("INTO o", "INTO `o`")),
     ];
@@ -136,6 +145,14 @@ fn what_matters_changes_the_query() {
         ("the environment", topic, true),
         ("a redirect", moved, false),
         ("a computed column", base().edit("v > 10", "v > 11"), true),
+        (
+            "what is read of transactions",
+            base().edit(
+                "'h:1'",
+                "'h:1', 'properties.isolation.level' = 'read_uncommitted'",
+            ),
+            true,
+        ),
         ("another server", base().edit("@host", "@other"), false),
         (
             "the watermark",

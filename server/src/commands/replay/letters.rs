@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tidewheel_core::decode::BAD_ROW_BYTES_MAX;
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{
     Env, Framing, Options, RawChunk, Source, SourceEvent, SourceRequest, TableSpec,
@@ -81,6 +82,11 @@ fn letter(bytes: &[u8]) -> Result<Letter, String> {
         Some("base64") => STANDARD
             .decode(&text)
             .map_err(|error| format!("the record of {place} cannot be read: {error}"))?,
+        Some(other) if other != "utf-8" => {
+            return Err(format!(
+                "the record of {place} has the encoding '{other}'; utf-8 and base64 are known"
+            ));
+        }
         None if text.contains('\u{FFFD}') => {
             return Err(format!(
                 "the record of {place} was not UTF-8 and its bytes are lost; give the table of bad \
@@ -89,6 +95,12 @@ fn letter(bytes: &[u8]) -> Result<Letter, String> {
         }
         _ => text.into_bytes(),
     };
+    if record.len() >= BAD_ROW_BYTES_MAX {
+        return Err(format!(
+            "the record of {place} is longer than {} kB, and was cut there; read it at that place",
+            BAD_ROW_BYTES_MAX / 1024
+        ));
+    }
     Ok(Letter {
         topic,
         partition,
@@ -249,6 +261,11 @@ mod tests {
                 "'partition'",
             ),
             ("{".to_owned(), "cannot be read"),
+            (
+                row(&format!("\"record\":\"{}\"", "x".repeat(64 * 1024))),
+                "was cut",
+            ),
+            (row("\"record\":\"x\",\"encoding\":\"utf-16\""), "'utf-16'"),
             (
                 row("\"record\":\"?\",\"encoding\":\"base64\""),
                 "cannot be read",

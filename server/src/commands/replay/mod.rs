@@ -110,6 +110,10 @@ fn send(
     if batch.is_empty() {
         return Ok(());
     }
+    // What cannot be reached is known before anything counts as begun.
+    for (_, letter) in batch.iter() {
+        sender.reach(letter)?;
+    }
     notes.begin(batch.iter().map(|(id, _)| *id))?;
     for (_, letter) in batch.iter() {
         sender.send(letter)?;

@@ -87,7 +87,44 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Sender {
-    /// Hands a record over: to the partition it came from, where there is one of that number.
+    /// Opens the log or topic that a record goes to.
+    ///
+    /// # Errors
+    /// It is not there, or its brokers cannot be reached.
+    pub(super) fn reach(&mut self, letter: &Letter) -> Result<(), CliError> {
+        match &self.target {
+            Target::File(_) => {}
+            Target::Log(folder) => {
+                let folder = folder.as_ref().unwrap_or(&letter.topic);
+                if !self.logs.contains_key(folder) {
+                    // A record that came from elsewhere must not make a log of that name.
+                    if matches!(self.target, Target::Log(None)) && !Path::new(folder).is_dir() {
+                        return Err(CliError::Other(format!(
+                            "there is no log in {folder}; name one by --into log:DIR"
+                        )));
+                    }
+                    let writer = LogWriter::open(Path::new(folder), &LogConfig::default());
+                    self.logs.insert(folder.clone(), writer.map_err(failed)?);
+                }
+            }
+            Target::Kafka(brokers, topic) => {
+                let topic = topic.as_ref().unwrap_or(&letter.topic);
+                if !self.topics.contains_key(topic) {
+                    let options: Options = [
+                        ("properties.bootstrap.servers", brokers.as_str()),
+                        ("topic", topic.as_str()),
+                    ]
+                    .into_iter()
+                    .collect();
+                    let writer = KafkaWriter::open(&options).map_err(failed)?;
+                    self.topics.insert(topic.clone(), writer);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a record over, once [`Self::reach`] has opened its target: to the partition it came from, where there is one of that number.
     ///
     /// # Errors
     /// It cannot be written.
@@ -109,16 +146,6 @@ impl Sender {
             }
             Target::Log(folder) => {
                 let folder = folder.as_ref().unwrap_or(&letter.topic);
-                if !self.logs.contains_key(folder) {
-                    // A record that came from elsewhere must not make a log of that name.
-                    if matches!(self.target, Target::Log(None)) && !Path::new(folder).is_dir() {
-                        return Err(CliError::Other(format!(
-                            "there is no log in {folder}; name one by --into log:DIR"
-                        )));
-                    }
-                    let writer = LogWriter::open(Path::new(folder), &LogConfig::default());
-                    self.logs.insert(folder.clone(), writer.map_err(failed)?);
-                }
                 let Some(log) = self.logs.get_mut(folder) else {
                     return Ok(());
                 };
@@ -131,18 +158,8 @@ impl Sender {
                 log.append(partition, &[record]).map_err(failed)?;
                 Ok(())
             }
-            Target::Kafka(brokers, topic) => {
+            Target::Kafka(_, topic) => {
                 let topic = topic.as_ref().unwrap_or(&letter.topic);
-                if !self.topics.contains_key(topic) {
-                    let options: Options = [
-                        ("properties.bootstrap.servers", brokers.as_str()),
-                        ("topic", topic.as_str()),
-                    ]
-                    .into_iter()
-                    .collect();
-                    let writer = KafkaWriter::open(&options).map_err(failed)?;
-                    self.topics.insert(topic.clone(), writer);
-                }
                 let Some(writer) = self.topics.get_mut(topic) else {
                     return Ok(());
                 };

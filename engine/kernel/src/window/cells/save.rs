@@ -2,7 +2,7 @@
 
 use super::CellSet;
 use crate::aggregate::codec::{Reader, put_i64};
-use crate::aggregate::{Cell, StateError};
+use crate::aggregate::{Cell, StateError, touch};
 
 impl CellSet {
     /// Makes room for so many more cells.
@@ -23,7 +23,12 @@ impl CellSet {
     pub(crate) fn prefetch(&self, cells: &[Cell]) {
         let groups = self.groups.iter().map(|group| group.store.prefetch(cells));
         let sighted = self.sighted.iter().map(|group| group.store.prefetch(cells));
-        std::hint::black_box(groups.chain(sighted).fold(0, |read, more| read ^ more));
+        let read = groups.chain(sighted).fold(0, |read, more| read ^ more);
+        let rows = self
+            .rows
+            .iter()
+            .map(|rows| touch(rows, cells, |rows| *rows as u64));
+        std::hint::black_box(rows.fold(read, |read, more| read ^ more));
     }
 
     /// Appends a cell's state. Cells taken before the last [`CellSet::reserve`] can be saved.
