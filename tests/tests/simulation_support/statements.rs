@@ -93,7 +93,7 @@ pub const CHANGED: [&str; 3] = ["hop_now", "lifetime", "all_rows"];
 pub fn earlier(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let is_changed = |table: &&str| line.starts_with(&format!("INSERT INTO {table} "));
-        if CHANGED.iter().any(|table| is_changed(table)) {
+        if CHANGED.iter().any(is_changed) {
             line.replacen(" GROUP BY k", " WHERE v IS NOT NULL GROUP BY k", 1)
         } else {
             line.to_owned()

@@ -86,6 +86,9 @@ pub struct History {
     pub yielded: Duration,
 }
 
+/// With whom a reader meets, and what changes there.
+type Company = Option<(Guest, Box<Change>)>;
+
 /// Reads one source table.
 pub struct Reader {
     /// The table's name.
@@ -120,7 +123,7 @@ pub struct Reader {
     /// may be more places, as behind a transaction.
     pub read: BTreeSet<u32>,
     /// The way to a meeting, with whom, and what changes there (nothing in a reading of history).
-    pub approach: Option<(Approach, Option<(Guest, Box<Change>)>)>,
+    pub approach: Option<(Approach, Company)>,
     /// Messages that wait for the meeting.
     pub deferred: VecDeque<ReaderMessage>,
     /// Partitions that alignment has paused.
@@ -190,7 +193,7 @@ impl Reader {
         (!self.send(Output::Change(change))).then_some(Poll::Done)
     }
 
-    fn approach(&mut self, goal: Positions, change: Option<(Guest, Box<Change>)>) -> Option<Poll> {
+    fn approach(&mut self, goal: Positions, change: Company) -> Option<Poll> {
         for partition in &self.paused {
             self.source.pause(*partition, false);
         }
