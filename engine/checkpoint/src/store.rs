@@ -6,7 +6,7 @@ use crate::room;
 use crate::storage::{Storage, StorageError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const MANIFEST: &str = "manifest-";
 const DATA: &str = "data-";
@@ -134,13 +134,19 @@ impl Loaded {
 pub struct CheckpointStore {
     storage: Arc<dyn Storage>,
     pipeline: String,
+    /// Those that were found damaged when they were read.
+    damaged: Arc<Mutex<BTreeSet<Name>>>,
 }
 
 impl CheckpointStore {
     /// Those of a pipeline, in a store.
     pub fn new(storage: Arc<dyn Storage>, pipeline: impl Into<String>) -> Self {
         let pipeline = pipeline.into();
-        Self { storage, pipeline }
+        Self {
+            storage,
+            pipeline,
+            damaged: Arc::default(),
+        }
     }
 
     /// The pipeline.
@@ -229,6 +235,18 @@ impl CheckpointStore {
     /// # Errors
     /// The store is away or refuses; inside, a part of it is missing or damaged.
     pub fn load(&self, name: Name) -> Result<Result<Loaded, FormatError>, StorageError> {
+        let loaded = self.load_whole(name)?;
+        if loaded.is_err() {
+            self.damaged().insert(name);
+        }
+        Ok(loaded)
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load_whole(&self, name: Name) -> Result<Result<Loaded, FormatError>, StorageError> {
         let manifest = match self.manifest(name)? {
             Ok(manifest) => manifest,
             Err(error) => return Ok(Err(error)),
@@ -280,8 +298,8 @@ impl CheckpointStore {
 
     /// Removes all but the `keep` newest whole checkpoints, and the data that no kept one uses. Where
     /// all of those build on one full save, the newest one that shares no object with them is
-    /// kept as well: what damages one object leaves one to go on from. Damaged ones count for
-    /// nothing and go with those that are older.
+    /// kept as well: what damages one object leaves one to go on from. Damaged ones, as far as that
+    /// is known, count for nothing and go with those that are older.
     ///
     /// # Errors
     /// The store is away or refuses; then some are left for the next time.
@@ -294,7 +312,9 @@ impl CheckpointStore {
                 self.storage.delete(&self.path(&name.object(MANIFEST)))?;
                 continue;
             }
-            let objects: Option<BTreeSet<String>> = self.manifest(name)?.ok().map(|manifest| {
+            let manifest = self.manifest(name)?.ok();
+            let whole = manifest.filter(|_| !self.damaged().contains(&name));
+            let objects: Option<BTreeSet<String>> = whole.map(|manifest| {
                 let pieces = manifest.pieces();
                 pieces.map(|piece| piece.object.clone()).collect()
             });

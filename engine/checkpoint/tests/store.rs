@@ -155,6 +155,18 @@ fn one_damaged_object_leaves_one_to_go_on_from() {
             .contains("data-0000000001-000000000003")
     );
 
+    // As after a restart: what was found damaged is not what is kept for such a case.
+    write(&store, 10, b"state 10");
+    store.retain(1).unwrap();
+    let left: Vec<u64> = store.names().unwrap().iter().map(|n| n.number).collect();
+    assert_eq!(left, [2, 10]);
+    store
+        .remove(Name {
+            epoch: 1,
+            number: 10,
+        })
+        .unwrap();
+
     // One whose base is gone is not written.
     storage.delete(base).unwrap();
     let error = add(6, more).unwrap_err().to_string();
