@@ -92,8 +92,9 @@ pub(crate) fn begin(
     }
     let failed = |error| CliError::Other(format!("checkpoints in {location}: {error}"));
     let storage = Arc::new(ObjectStorage::open(location).map_err(failed)?);
-    if !location.contains("://") {
-        try_writing(location)?;
+    let folder = location.strip_prefix("file://").unwrap_or(location);
+    if !folder.contains("://") {
+        try_writing(folder, pipeline)?;
     }
     let store = CheckpointStore::new(storage, pipeline);
     let Some(lease) = wait_for_lease(&store, stopped, held) else {
@@ -106,13 +107,22 @@ pub(crate) fn begin(
 }
 
 /// A folder may be there and yet be another one's. A store that is only away would be waited for.
-fn try_writing(folder: &str) -> Result<(), CliError> {
-    let path = Path::new(folder).join(format!(".writable-{}", std::process::id()));
+fn try_writing(folder: &str, pipeline: &str) -> Result<(), CliError> {
+    let own = Path::new(folder).join(pipeline);
+    let place = if own.is_dir() {
+        &*own
+    } else {
+        Path::new(folder)
+    };
+    let path = place.join(format!(".writable-{}", std::process::id()));
     let written = File::create(&path).and_then(|_| std::fs::remove_file(&path));
-    match written {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(CliError::Other(format!(
-            "checkpoints in {folder}: {error}; name a folder that can be written"
-        ))),
+    match written.map_err(|error| (error.kind(), error)) {
+        Err((ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, error)) => {
+            let place = place.display();
+            Err(CliError::Other(format!(
+                "checkpoints in {place}: {error}; name a folder that can be written"
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -129,7 +139,7 @@ fn wait_for_lease(
     while !stopped() {
         let look = watch.look(store, &here, begin.elapsed());
         let claimed = match look {
-            Ok(Look::Free) => Lease::claim(store, here.clone()),
+            Ok(Look::Free(epoch)) => Lease::claim_after(store, here.clone(), epoch),
             Ok(Look::Held { by, epoch }) => {
                 if !std::mem::replace(&mut waiting, true) {
                     let pipeline = store.pipeline();

@@ -102,16 +102,14 @@ pub struct Lease {
 /// The newest epoch that was claimed. Signs of life count too: stores may remove old objects, and
 /// a lease is written once.
 fn newest(store: &CheckpointStore) -> Result<u64, StorageError> {
-    let mut newest = 0;
-    for prefix in [LEASE, BEAT] {
-        let prefix = store.path(prefix);
-        let objects = store.storage().list(&prefix)?;
-        let epochs = objects
-            .iter()
-            .filter_map(|(path, _)| path.strip_prefix(&prefix)?.parse().ok());
-        newest = epochs.max().unwrap_or(0).max(newest);
-    }
-    Ok(newest)
+    let folder = store.path("");
+    let objects = store.storage().list(&folder)?;
+    let epochs = objects.iter().filter_map(|(path, _)| {
+        let name = path.strip_prefix(&folder)?;
+        let number = name.strip_prefix(LEASE).or_else(|| name.strip_prefix(BEAT));
+        number?.parse().ok()
+    });
+    Ok(epochs.max().unwrap_or(0))
 }
 
 fn object(prefix: &str, epoch: u64) -> String {
@@ -124,9 +122,26 @@ impl Lease {
     /// # Errors
     /// The store is away.
     pub fn claim(store: &CheckpointStore, owner: Owner) -> Result<Option<Self>, StorageError> {
+        let seen = newest(store)?;
+        Self::claim_after(store, owner, seen)
+    }
+
+    /// Claims the epoch after `seen`, whose owner was seen to be dead; or none (0). `None`: another
+    /// process was faster.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub fn claim_after(
+        store: &CheckpointStore,
+        owner: Owner,
+        seen: u64,
+    ) -> Result<Option<Self>, StorageError> {
+        if newest(store)? != seen {
+            return Ok(None);
+        }
         // Above those of all checkpoints: the newest one is the one to go on from.
         let written = store.names()?.last().map_or(0, |name| name.epoch);
-        let epoch = newest(store)?.max(written) + 1;
+        let epoch = seen.max(written) + 1;
         let beat = Beat {
             owner,
             ..Beat::default()
@@ -241,8 +256,8 @@ pub struct Watch {
 /// What a look at the owner has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// There is none: the epoch may be claimed.
-    Free,
+    /// There is none: the epoch after this one may be claimed.
+    Free(u64),
     /// It is alive, or nobody knows yet.
     Held {
         /// Its name.
@@ -265,7 +280,7 @@ impl Watch {
     ) -> Result<Look, StorageError> {
         let epoch = newest(store)?;
         if epoch == 0 {
-            return Ok(Look::Free);
+            return Ok(Look::Free(epoch));
         }
         let bytes = store.storage().get(&store.path(&object(BEAT, epoch)))?;
         let bytes = match bytes {
@@ -278,13 +293,13 @@ impl Watch {
         };
         let beat = opened(&bytes).unwrap_or_default();
         if beat.released || beat.owner.is_dead(here) {
-            return Ok(Look::Free);
+            return Ok(Look::Free(epoch));
         }
         let state = Some((epoch, bytes));
         if self.seen != state {
             (self.seen, self.since) = (state, now);
         } else if now.saturating_sub(self.since) >= DEAD_AFTER {
-            return Ok(Look::Free);
+            return Ok(Look::Free(epoch));
         }
         Ok(Look::Held {
             by: beat.owner.name,
@@ -350,7 +365,7 @@ mod tests {
         let (one, two) = (elsewhere("one"), elsewhere("two"));
         let mut watch = Watch::default();
         let secs = Duration::from_secs;
-        assert_eq!(watch.look(&store, &two, secs(0)).unwrap(), Look::Free);
+        assert_eq!(watch.look(&store, &two, secs(0)).unwrap(), Look::Free(0));
         let mut first = Lease::claim(&store, one).unwrap().unwrap();
         for second in 0..20 {
             first.renew().unwrap();
@@ -359,10 +374,12 @@ mod tests {
             assert_eq!(look, Look::Held { by, epoch: 1 });
         }
         // It falls silent.
-        assert_ne!(watch.look(&store, &two, secs(23)).unwrap(), Look::Free);
-        assert_eq!(watch.look(&store, &two, secs(24)).unwrap(), Look::Free);
-        let second = Lease::claim(&store, two).unwrap().unwrap();
+        assert_ne!(watch.look(&store, &two, secs(23)).unwrap(), Look::Free(1));
+        assert_eq!(watch.look(&store, &two, secs(24)).unwrap(), Look::Free(1));
+        let second = Lease::claim_after(&store, two.clone(), 1).unwrap().unwrap();
         assert_eq!(second.epoch(), 2);
+        let slow = Lease::claim_after(&store, two, 1).unwrap();
+        assert!(slow.is_none(), "it has not looked at the one of epoch 2");
         assert_eq!(first.renew(), Err(LeaseError::Superseded { epoch: 2 }));
     }
 
@@ -375,19 +392,19 @@ mod tests {
         lease.release();
         assert_eq!(
             watch.look(&store, &here, Duration::ZERO).unwrap(),
-            Look::Free
+            Look::Free(1)
         );
         let mut dead = here.clone();
         dead.began += 1;
         let _dead = Lease::claim(&store, dead).unwrap().unwrap();
         assert_eq!(
             watch.look(&store, &here, Duration::ZERO).unwrap(),
-            Look::Free
+            Look::Free(2)
         );
         let _alive = Lease::claim(&store, here.clone()).unwrap().unwrap();
         assert_ne!(
             watch.look(&store, &here, Duration::ZERO).unwrap(),
-            Look::Free
+            Look::Free(3)
         );
     }
 }

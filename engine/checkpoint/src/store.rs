@@ -237,9 +237,14 @@ impl CheckpointStore {
     pub fn load(&self, name: Name) -> Result<Result<Loaded, FormatError>, StorageError> {
         let loaded = self.load_whole(name)?;
         if loaded.is_err() {
-            self.damaged().insert(name);
+            self.mark_damaged(name);
         }
         Ok(loaded)
+    }
+
+    /// Notes that a checkpoint is of no use, for [`Self::retain`].
+    pub fn mark_damaged(&self, name: Name) {
+        self.damaged().insert(name);
     }
 
     fn damaged(&self) -> MutexGuard<'_, BTreeSet<Name>> {

@@ -35,12 +35,15 @@ const NOT_COUNTED: [&str; 15] = [
     "retention.ms",
 ];
 
-/// Whether an option counts. Of the properties of a Kafka client only what it shows of transactions does:
-/// brokers come and go, and other ones with a topic of the same name are told by the records before the saved
-/// places.
-fn counts(name: &str) -> bool {
+/// Whether an option counts. Of the properties of a Kafka client few do. Brokers come and go, and other
+/// ones with a topic of the same name are told by the records before the saved places; but a table that is
+/// written may be a new one there. A group counts where it says how far is read.
+fn counts(name: &str, options: &Options, is_written: bool) -> bool {
     match name.strip_prefix("properties.") {
-        Some(property) => property == "isolation.level",
+        Some("isolation.level") => true,
+        Some("bootstrap.servers") => is_written,
+        Some("group.id") => options.get("scan.bounded.mode") == Some("group-offsets"),
+        Some(_) => false,
         None => !NOT_COUNTED.contains(&name),
     }
 }
@@ -64,7 +67,7 @@ pub(crate) fn of_query(
     text.part(&list_cap.unwrap_or_default());
     for name in used(insert, catalog) {
         if let Some(table) = catalog.tables.get(&name) {
-            text.table(table, registry);
+            text.table(table, registry, name == insert.table.value);
         } else if let Some(view) = catalog.views.get(&name) {
             text.part("view");
             text.tokens(&view.shape);
@@ -76,7 +79,7 @@ pub(crate) fn of_query(
 /// The fingerprint of a table: its CREATE TABLE and its effective options.
 pub(crate) fn of_table(table: &Table, registry: &Registry) -> u64 {
     let mut text = Text::new("source");
-    text.table(table, registry);
+    text.table(table, registry, false);
     text.hash()
 }
 
@@ -144,21 +147,24 @@ impl Text {
     }
 
     /// The options stand for the WITH clause: they are what became of it.
-    fn table(&mut self, table: &Table, registry: &Registry) {
+    fn table(&mut self, table: &Table, registry: &Registry, is_written: bool) {
         self.part("table");
         let tokens = &table.def.shape;
         self.tokens(tokens.get(..table.def.options_at).unwrap_or(tokens));
-        self.options(&table.spec.options, registry);
+        self.options(&table.spec.options, registry, is_written);
     }
 
     /// A secret's value is left out: results do not depend on it, and passwords change. Of a URL
     /// only what is before the @ is secret; where it leads counts.
-    fn options(&mut self, options: &Options, registry: &Registry) {
+    fn options(&mut self, options: &Options, registry: &Registry, is_written: bool) {
         let secret = registry
             .for_table(options)
             .map(|connector| connector.secret_options())
             .unwrap_or_default();
-        for (name, value) in options.iter().filter(|(name, _)| counts(name)) {
+        for (name, value) in options
+            .iter()
+            .filter(|(name, _)| counts(name, options, is_written))
+        {
             self.part(name);
             match (secret.contains(&name), value.split_once("://")) {
                 (false, _) => self.part(value),

@@ -86,17 +86,22 @@ impl Restore {
     }
 
     /// The part of a program that it holds state of, and the names of the queries that it holds
-    /// another version of, over the same tables.
+    /// another version of, over tables that are the same.
     #[must_use]
     pub fn share_of(&self, program: &Program) -> (Program, Vec<String>) {
         let mut share = program.clone();
         let mut changed = Vec::new();
+        let same = |source: &&SourceEntry| {
+            let mut tables = program.sources.iter();
+            tables.any(|t| t.spec.name == source.name && t.fingerprint == source.fingerprint)
+        };
+        let unchanged = || self.loaded.manifest.sources.iter().filter(same);
         share.queries.retain(|query| {
             let table = crate::plan::source_of(query).and_then(|at| program.sources.get(at));
             let source = table.and_then(|t| self.source(&t.spec.name, t.fingerprint));
             let found = source
                 .is_some_and(|source| self.query(source, &query.name, query.fingerprint).is_some());
-            let mut known = source.into_iter().flat_map(|source| &source.queries);
+            let mut known = unchanged().flat_map(|source| &source.queries);
             if !found && known.any(|known| known.name == query.name) {
                 changed.push(query.name.clone());
             }

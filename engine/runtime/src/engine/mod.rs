@@ -193,7 +193,7 @@ impl Engine {
             let missing = {
                 let mut state = self.state.lock();
                 let planned = state.plan(program, start)?;
-                let missing = opened.missing(state.needs(&planned, program, start));
+                let missing = opened.missing(state.needs(&planned, program));
                 if missing.is_empty() {
                     return state.carry_out(planned, &mut opened, start);
                 }

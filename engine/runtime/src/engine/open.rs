@@ -6,7 +6,6 @@
 
 use super::Shared;
 use super::apply::Planned;
-use super::restart::Start;
 use super::state::State;
 use crate::error::EngineError;
 use std::collections::BTreeMap;
@@ -133,7 +132,6 @@ impl State {
         &self,
         planned: &Planned<'a>,
         program: &'a Program,
-        start: &Start<'_>,
     ) -> BTreeMap<Place, Need<'a>> {
         let mut needs = BTreeMap::new();
         for plan in planned.sources.values() {
@@ -160,7 +158,7 @@ impl State {
                             query: String::new(),
                             resume: None,
                             // What earlier processes set aside stays there.
-                            keep: !matches!(start, Start::Live),
+                            keep: self.shared.options.checkpoints.is_some(),
                         };
                         needs.insert(Place::Side(side.name.clone()), need);
                     }

@@ -98,6 +98,7 @@ impl Engine {
             let tables = restore.changed_tables(program);
             let mut applied = match self.change(&share, &Start::From(&restore)) {
                 Err(EngineError::Checkpoint(error)) => {
+                    options.store.mark_damaged(name);
                     tracing::error!(checkpoint = %name, error, "not used; trying the one before");
                     continue;
                 }
@@ -140,7 +141,8 @@ impl Engine {
                 place,
                 known,
                 "no checkpoint can be used: all starts anew, by the tables' scan.startup.mode; to go on \
-                 from one, stop, bring its objects back from a copy, and start again"
+                 from one, stop, remove the checkpoints of this process (`tidewheel checkpoints rm`), \
+                 bring its objects back from a copy, and start again"
             );
         } else {
             tracing::info!(pipeline, place, "no checkpoint yet: all starts anew");

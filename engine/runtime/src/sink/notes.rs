@@ -72,8 +72,10 @@ impl Notes {
         while self.barriers.front()?.0 < oldest {
             self.barriers.pop_front();
         }
-        let below = self.barriers.front()?.1;
-        (below > self.dropped).then_some(below)
+        let (first, below) = *self.barriers.front()?;
+        // A query that came after the oldest one is not in it: a restart from there would begin it
+        // by history, and needs all notes.
+        (first == oldest && below > self.dropped).then_some(below)
     }
 
     fn seal(&self, key: &[u8]) -> Vec<u8> {

@@ -97,7 +97,8 @@ fn letter(bytes: &[u8]) -> Result<Letter, String> {
     };
     if record.len() >= BAD_ROW_BYTES_MAX {
         return Err(format!(
-            "the record of {place} is longer than {} kB, and was cut there; read it at that place",
+            "of the record of {place} the first {} KiB are here, and it may be longer; read it at \
+             that place",
             BAD_ROW_BYTES_MAX / 1024
         ));
     }
@@ -263,7 +264,7 @@ mod tests {
             ("{".to_owned(), "cannot be read"),
             (
                 row(&format!("\"record\":\"{}\"", "x".repeat(64 * 1024))),
-                "was cut",
+                "may be longer",
             ),
             (row("\"record\":\"x\",\"encoding\":\"utf-16\""), "'utf-16'"),
             (

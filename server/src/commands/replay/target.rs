@@ -87,12 +87,19 @@ fn failed(error: impl std::fmt::Display) -> CliError {
 }
 
 impl Sender {
-    /// Opens the log or topic that a record goes to.
+    /// Opens the log or topic that a record goes to, and looks whether it can be sent there.
     ///
     /// # Errors
-    /// It is not there, or its brokers cannot be reached.
+    /// It is not there, or its brokers cannot be reached; or the target cannot hold the record.
     pub(super) fn reach(&mut self, letter: &Letter) -> Result<(), CliError> {
         match &self.target {
+            Target::File(_) if letter.record.contains(&b'\n') => {
+                return Err(CliError::Other(format!(
+                    "the record of {}, partition {}, offset {} holds an end of line, which a file \
+                     of lines cannot; replay into log:DIR or kafka:BROKERS/TOPIC",
+                    letter.topic, letter.partition, letter.offset
+                )));
+            }
             Target::File(_) => {}
             Target::Log(folder) => {
                 let folder = folder.as_ref().unwrap_or(&letter.topic);
@@ -132,13 +139,6 @@ impl Sender {
         match &self.target {
             Target::File(path) => {
                 let mut line = letter.record.clone();
-                if line.contains(&b'\n') {
-                    return Err(CliError::Other(format!(
-                        "the record of {}, partition {}, offset {} holds an end of line, which a \
-                         file of lines cannot; replay into log:DIR or kafka:BROKERS/TOPIC",
-                        letter.topic, letter.partition, letter.offset
-                    )));
-                }
                 line.push(b'\n');
                 let file = self.file.as_mut().ok_or_else(|| failed("no file"))?;
                 file.write_all(&line)
