@@ -302,6 +302,10 @@ impl Connector for Memory {
     }
 
     fn sink(&self, request: &SinkRequest) -> Result<Box<dyn Sink>, ConnectorError> {
+        if request.resume.is_none() && !request.keep {
+            // As a file that is written anew.
+            self.0.appended.lock().unwrap().remove(&request.table.name);
+        }
         if let Some(resume) = &request.resume {
             let mut length = [0; 8];
             length.copy_from_slice(resume);
