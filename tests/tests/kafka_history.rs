@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support_service::{Service, Start};
-use support_services::{Services, missing};
+use support_services::Services;
 use tempfile::TempDir;
 use tidewheel_simulator::{Simulator, SimulatorConfig};
 use tidewheel_tests::reference::time_ms;
@@ -175,12 +175,7 @@ fn serve(services: &Services) -> (Arc<TempDir>, Service) {
     std::fs::write(queries.join("minute.sql"), MINUTE).expect("writes");
     let service = Start::default().serve(&folder);
     // All partitions have answered before something new comes.
-    service.until("the topic", |service| {
-        let table = service.get("/api/v1/tables/shop").json();
-        let partitions = table["source"]["partitions"].as_array().cloned();
-        let partitions = partitions.unwrap_or_default();
-        partitions.len() == PARTITIONS as usize && partitions.iter().all(|p| p["at_end"] == true)
-    });
+    service.until_ends("shop", PARTITIONS as usize);
     (folder, service)
 }
 
@@ -194,13 +189,11 @@ fn make(service: &Service, name: &str) {
 
 #[test]
 fn the_first_value_of_a_new_query_is_that_of_its_whole_day() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
-        return;
-    }
     let events = std::env::var("HISTORY_EVENTS").ok();
     let events = events.and_then(|text| text.parse().ok()).unwrap_or(20_000);
-    let services = Services::start();
+    let Some(services) = Services::start_if_possible() else {
+        return;
+    };
     let mut records = records(events);
     let live = records.split_off(events - LIVE);
     services.fill(TOPIC, PARTITIONS, &[]);
@@ -264,11 +257,9 @@ fn the_first_value_of_a_new_query_is_that_of_its_whole_day() {
 /// given up the records are there as well. Neither of two readers comes to a place that it has no record of.
 #[test]
 fn a_topic_that_ends_with_transactions_is_read_whole_by_a_new_query() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+    let Some(services) = Services::start_if_possible() else {
         return;
-    }
-    let services = Services::start();
+    };
     // The last of a day: more than an hour.
     let mut records = records(20_000).split_off(19_100);
     let given_up = records.split_off(800);

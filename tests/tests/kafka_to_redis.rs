@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use support_services::{Services, missing};
+use support_services::Services;
 use tidewheel_core::env::SystemEnv;
 use tidewheel_core::{Env, SourceText};
 use tidewheel_runtime::{RunOptions, Running, Summary};
@@ -192,11 +192,9 @@ fn kinds<'a>(keys: impl Iterator<Item = &'a String>) -> BTreeMap<String, usize> 
 
 #[test]
 fn every_key_in_redis_is_what_the_reference_says() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+    let Some(services) = Services::start_if_possible() else {
         return;
-    }
-    let services = Services::start();
+    };
     let records = records();
     services.fill(TOPIC, PARTITIONS + 1, &records);
     let expected = expected(&records);
@@ -389,11 +387,11 @@ fn run_with_faults(services: &Services, faults: &[Fault], counts: fn(&str) -> bo
 }
 
 /// A filled topic, and a Redis that has on disk whatever it has acknowledged.
-fn services() -> Services {
-    let services = Services::start();
+fn services() -> Option<Services> {
+    let services = Services::start_if_possible()?;
     services.save_redis();
     services.fill(TOPIC, PARTITIONS + 1, &records());
-    services
+    Some(services)
 }
 
 fn kills() -> usize {
@@ -404,21 +402,18 @@ fn kills() -> usize {
 /// `kill -9` at random instants: what stands in Redis in the end is as if nothing had happened.
 #[test]
 fn killed_at_any_instant_it_ends_as_the_reference_says() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+    let Some(services) = services() else {
         return;
-    }
-    run_with_faults(&services(), &vec![Fault::Process; kills()], |_| true);
+    };
+    run_with_faults(&services, &vec![Fault::Process; kills()], |_| true);
 }
 
 /// The same where Redis and the broker are killed as well.
 #[test]
 fn killed_together_with_redis_and_the_broker_it_ends_as_the_reference_says() {
-    if let Some(program) = missing() {
-        println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+    let Some(services) = services() else {
         return;
-    }
-    let services = services();
+    };
     let faults = |count: usize, empty: bool| -> Vec<Fault> {
         let fault = |number| match number % 4 {
             1 => Fault::Redis { empty },

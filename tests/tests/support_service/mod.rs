@@ -239,6 +239,16 @@ impl Service {
         answer.json()["state"].as_str().unwrap_or("").to_owned()
     }
 
+    /// Waits until the ends of all of a table's partitions have been seen.
+    pub(crate) fn until_ends(&self, table: &str, partitions: usize) {
+        self.until("the topic's ends", |service| {
+            let table = service.get(&format!("/api/v1/tables/{table}")).json();
+            let known = table["source"]["partitions"].as_array().cloned();
+            let known = known.unwrap_or_default();
+            known.len() == partitions && known.iter().all(|p| p["at_end"] == true)
+        });
+    }
+
     /// Waits until something is so.
     pub(crate) fn until(&self, what: &str, mut so: impl FnMut(&Self) -> bool) {
         let begin = Instant::now();

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const RECORD_BYTES_MAX: &str = "8388608";
 
 /// What the broker needs and this machine has not; `None` when all is there.
-pub(crate) fn missing() -> Option<&'static str> {
+fn missing() -> Option<&'static str> {
     let there = |program: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
@@ -87,8 +87,16 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts both.
-    pub(crate) fn start() -> Self {
+    /// Starts both, where the machine has what they need; else says what it lacks.
+    pub(crate) fn start_if_possible() -> Option<Self> {
+        if let Some(program) = missing() {
+            println!("SKIPPED: {program} is missing, and the Kafka broker needs it");
+            return None;
+        }
+        Some(Self::start())
+    }
+
+    fn start() -> Self {
         // A port that was found free is nobody's until its server has it.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _one = ONE_AT_A_TIME.lock();
